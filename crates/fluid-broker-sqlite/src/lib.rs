@@ -1,0 +1,1 @@
+//! The default broker of fluid: one SQLite file, no server.

@@ -1,0 +1,1 @@
+//! The executors of fluid that need no cluster: inline and subprocess.

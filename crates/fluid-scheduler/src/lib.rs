@@ -1,0 +1,1 @@
+//! TaskManager, TaskConsumer, TaskScheduler and the in-memory broker of fluid.

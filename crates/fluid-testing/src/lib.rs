@@ -1,0 +1,1 @@
+//! Conformance suites for brokers and executors of fluid, and helpers for tests.
