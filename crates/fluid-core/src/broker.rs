@@ -279,6 +279,44 @@ pub struct LogBatch {
     pub lines: Vec<LogLine>,
 }
 
+/// How much of a run's output a broker keeps, over all its attempts. From the first line on that would exceed
+/// either number, everything is left out, and one last line of the stream `system` says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogCap {
+    /// How many lines.
+    pub lines: u64,
+    /// How many bytes of text.
+    pub bytes: u64,
+}
+
+impl LogCap {
+    /// The default number of lines.
+    pub const DEFAULT_LINES: u64 = 200_000;
+    /// The default number of bytes: 16 MiB.
+    pub const DEFAULT_BYTES: u64 = 16 * 1024 * 1024;
+
+    /// At most so many lines and bytes of text.
+    pub fn new(lines: u64, bytes: u64) -> Self {
+        Self { lines, bytes }
+    }
+
+    /// The text of the line that says that the rest was left out.
+    pub fn notice(self) -> String {
+        format!(
+            "the rest of this log was left out: a run keeps at most {} lines and {} bytes",
+            self.lines, self.bytes
+        )
+    }
+}
+
+impl Default for LogCap {
+    /// 200,000 lines and 16 MiB.
+    fn default() -> Self {
+        Self::new(Self::DEFAULT_LINES, Self::DEFAULT_BYTES)
+    }
+}
+
 /// A line of a run's log and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StoredLine {
