@@ -1,1 +1,20 @@
-//! TaskManager, TaskConsumer, TaskScheduler and the in-memory broker of fluid.
+//!
+//! A [`TaskManager`] knows the application's tasks and its broker: it takes requests for runs and answers
+//! questions about them. A [`TaskConsumer`] claims runs and carries them out with its [`Executors`]. A
+//! [`TaskScheduler`] fires the ticks of schedules. Any number of each work on one broker, in one process or
+//! process.
+
+mod attempt;
+mod backoff;
+mod consumer;
+mod execute;
+mod executors;
+mod manager;
+mod reporter;
+mod scheduler;
+mod why;
+
+pub use consumer::{ConsumerConfig, TaskConsumer};
+pub use executors::Executors;
+pub use manager::{ManagerError, QueueError, TaskManager, TaskManagerBuilder, WaitError};
+pub use scheduler::TaskScheduler;

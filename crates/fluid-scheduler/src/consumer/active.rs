@@ -1,0 +1,88 @@
+//! The runs that a consumer executes now.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use fluid_core::{LeaseRef, LeaseToken, RunId};
+
+use crate::attempt::{StopReason, StopSignal};
+
+#[derive(Debug)]
+struct Active {
+    token: LeaseToken,
+    survives_consumer: bool,
+    stop: StopSignal,
+}
+
+/// The runs whose leases this consumer holds, until their end was written.
+#[derive(Debug, Default)]
+pub(super) struct ActiveRuns(Mutex<HashMap<RunId, Active>>);
+
+impl ActiveRuns {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Active>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn add(&self, lease: LeaseRef, survives_consumer: bool) -> StopSignal {
+        let stop = StopSignal::default();
+        let active = Active {
+            token: lease.token,
+            survives_consumer,
+            stop: stop.clone(),
+        };
+        self.lock().insert(lease.run, active);
+        stop
+    }
+
+    pub(super) fn remove(&self, lease: LeaseRef) {
+        let mut runs = self.lock();
+        // The run may have been claimed anew by this same consumer after its lease was lost.
+        if runs
+            .get(&lease.run)
+            .is_some_and(|active| active.token == lease.token)
+        {
+            runs.remove(&lease.run);
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    pub(super) fn leases(&self) -> Vec<LeaseRef> {
+        self.lock()
+            .iter()
+            .map(|(run, active)| LeaseRef {
+                run: *run,
+                token: active.token,
+            })
+            .collect()
+    }
+
+    pub(super) fn stop(&self, run: RunId, reason: StopReason) {
+        if let Some(active) = self.lock().get(&run) {
+            active.stop.stop(reason);
+        }
+    }
+
+    pub(super) fn stop_lease(&self, lease: LeaseRef, reason: StopReason) {
+        if let Some(active) = self
+            .lock()
+            .get(&lease.run)
+            .filter(|a| a.token == lease.token)
+        {
+            active.stop.stop(reason);
+        }
+    }
+
+    /// Hands over every run, or only those whose execution goes on without this consumer.
+    pub(super) fn hand_over(&self, only_surviving: bool) {
+        for active in self
+            .lock()
+            .values()
+            .filter(|a| a.survives_consumer || !only_surviving)
+        {
+            active.stop.stop(StopReason::HandOver);
+        }
+    }
+}
