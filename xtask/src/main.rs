@@ -1,1 +1,36 @@
-fn main() {}
+//! Everything a contributor runs: `cargo xtask --help`.
+
+mod bench;
+mod layers;
+mod lint;
+mod process;
+mod test;
+mod tools;
+
+use clap::{Parser, Subcommand};
+
+/// Everything a contributor to fluid runs.
+#[derive(Parser)]
+#[command(name = "cargo xtask", disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run all tests; installs or names what is missing first.
+    Test(test::Arguments),
+    /// Check format, lints, documentation, layers, licences and bans.
+    Lint,
+    /// Print the cost of queueing and dispatch beside the raw ceiling of the same run.
+    Bench(bench::Arguments),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Test(arguments) => test::run_command(&arguments),
+        Command::Lint => lint::run_command(),
+        Command::Bench(arguments) => bench::run_command(&arguments),
+    }
+}

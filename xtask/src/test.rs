@@ -1,0 +1,24 @@
+//! All tests.
+
+use crate::process::{cargo, run};
+use crate::tools;
+
+/// How to run the tests.
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Only tests whose name contains this.
+    filter: Option<String>,
+}
+
+/// Runs everything: unit, integration, system and documentation tests.
+pub(crate) fn run_command(arguments: &Arguments) -> anyhow::Result<()> {
+    tools::programs()?;
+    // The system tests start the binaries as a user would.
+    run(cargo().args(["build", "--workspace", "--bins", "--examples"]))?;
+    let mut tests = cargo();
+    tests.args(["test", "--workspace", "--all-targets", "--no-fail-fast"]);
+    run(tests.args(&arguments.filter))?;
+    run(cargo()
+        .args(["test", "--workspace", "--doc"])
+        .args(&arguments.filter))
+}

@@ -1,0 +1,97 @@
+//! Programs that the tests and checks need, installed where that is possible.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail};
+
+use crate::process::{cargo, root, run};
+
+/// The version of cargo-deny that deny.toml is written for.
+const CARGO_DENY: &str = "0.20.2";
+
+/// Debian's name for the package that has each program the tests start.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("python3", "python3"),
+    ("xz", "xz-utils"),
+    ("tar", "tar"),
+    ("sha256sum", "coreutils"),
+];
+
+/// Installs the programs that are missing where this is Debian and we are root; otherwise names them.
+pub(crate) fn programs() -> anyhow::Result<()> {
+    let missing: Vec<_> = PROGRAMS
+        .iter()
+        .filter(|(program, _)| !exists(program))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<_> = missing.iter().map(|(_, package)| *package).collect();
+    if !exists("apt-get") || !is_root() {
+        bail!(
+            "the tests need {}: install the packages {}",
+            names(&missing),
+            packages.join(" ")
+        );
+    }
+    run(Command::new("apt-get").args(["update", "--quiet"]))?;
+    let mut install = Command::new("apt-get");
+    install.env("DEBIAN_FRONTEND", "noninteractive");
+    run(install
+        .args(["install", "--yes", "--quiet", "--no-install-recommends"])
+        .args(packages))
+}
+
+fn names(missing: &[&(&str, &str)]) -> String {
+    missing
+        .iter()
+        .map(|(program, _)| *program)
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn exists(program: &str) -> bool {
+    std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
+    })
+}
+
+fn is_root() -> bool {
+    let id = Command::new("id").arg("-u").stderr(Stdio::null()).output();
+    id.is_ok_and(|output| output.stdout.starts_with(b"0\n"))
+}
+
+/// cargo-deny, built once and kept outside the checkout by version.
+pub(crate) fn cargo_deny() -> anyhow::Result<Command> {
+    let folder = cache()?.join(format!("cargo-deny-{CARGO_DENY}"));
+    let program = folder.join("bin/cargo-deny");
+    if !program.is_file() {
+        let mut install = cargo();
+        install.args([
+            "install",
+            "--locked",
+            "--quiet",
+            "cargo-deny",
+            "--version",
+            CARGO_DENY,
+        ]);
+        run(install
+            .arg("--root")
+            .arg(&folder)
+            .arg("--target-dir")
+            .arg(folder.join("build")))?;
+        std::fs::remove_dir_all(folder.join("build")).ok();
+    }
+    let mut command = Command::new(program);
+    command.current_dir(root());
+    Ok(command)
+}
+
+/// Where slow builds are kept between checkouts.
+fn cache() -> anyhow::Result<PathBuf> {
+    let set = std::env::var_os("FLUID_CACHE").map(PathBuf::from);
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/fluid-dev"));
+    set.or_else(home)
+        .context("set HOME, or FLUID_CACHE to a folder for what is slow to build")
+}
