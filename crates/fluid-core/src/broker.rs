@@ -133,7 +133,8 @@ pub type BrokerResult<T> = Result<T, BrokerError>;
 pub enum Enqueued {
     /// It was inserted under its own id.
     Inserted(RunId),
-    /// Its unique key belongs to this run; nothing was inserted.
+    /// Its unique key belongs to this run, or this run has the same id: nothing was inserted. So a request whose
+    /// answer was lost may be sent again.
     Duplicate(RunId),
 }
 
@@ -152,12 +153,16 @@ impl Enqueued {
 pub struct TaskLimits {
     /// The task.
     pub task: TaskName,
-    /// How many of its runs, per concurrency key, may be running across all consumers; 0 means no limit.
+    /// How many of its runs, per concurrency key, may be running across all consumers; 0 means no limit. A run
+    /// that waits to be [adopted](Self::survives_consumer) counts as well.
     pub max_concurrency: u32,
-    /// How often its runs may start across all consumers.
+    /// How often its runs may start across all consumers, counted per concurrency key. It is asked last, so a
+    /// run that something else holds up uses nothing of it and is not refused by it.
     pub rate_limit: Option<RateLimit>,
-    /// The executor that this consumer uses for it survives a consumer: an attempt whose lease runs out is
-    /// claimed again under the same number, so that its execution is adopted.
+    /// The executor that this consumer uses for it survives a consumer: an attempt that it gives back, or whose
+    /// lease runs out, goes on. Its run is queued until somebody claims the same attempt, under the same number
+    /// and with a new token, and adopts its execution. An adoption is no start: no limit, pause or disabled task
+    /// holds it up.
     pub survives_consumer: bool,
 }
 
@@ -194,7 +199,9 @@ pub struct Claimed {
     /// The claimed runs, most urgent first, each with the token that fences its writes.
     pub runs: Vec<(TaskRun, LeaseToken)>,
     /// The earliest instant, by the broker's clock, at which a claim could bring more without anybody
-    /// enqueueing or finishing anything: a due time, a lease's end, or a rate limit.
+    /// enqueueing or finishing anything: a due time, a lease's end, or a rate limit. It may be earlier than
+    /// that, when it belongs to something that the request did not ask for. What only the request's `limit`
+    /// left behind does not count: who has room for more asks again.
     pub next: Option<Timestamp>,
     /// The broker's clock at the claim.
     pub now: Timestamp,
@@ -217,7 +224,8 @@ pub enum LeaseStatus {
 pub enum Finish {
     /// It gave a result: the run succeeds.
     Success(JsonText),
-    /// It failed and the run is due again after a delay from now.
+    /// It failed and the run is due again after a delay from now: it is scheduled, or queued at once when there
+    /// is no delay.
     Retry {
         /// Until the next attempt.
         after: Duration,
@@ -229,8 +237,8 @@ pub enum Finish {
     /// The run is aborted.
     Aborted(RunError),
     /// The consumer stops: the run is queued again without costing a failure. With
-    /// [`survives_consumer`](TaskLimits::survives_consumer) the attempt goes on under the next consumer;
-    /// otherwise it ended, and the next one gets the next number.
+    /// [`survives_consumer`](TaskLimits::survives_consumer), as it was said when the attempt was claimed, the
+    /// attempt goes on under the next consumer; otherwise it ended, and the next one gets the next number.
     Released,
 }
 
@@ -320,7 +328,7 @@ impl Default for LogCap {
 /// A line of a run's log and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StoredLine {
-    /// Its position: larger than that of every earlier line of the run.
+    /// Its position, from 1: larger than that of every earlier line of the run.
     pub position: u64,
     /// The attempt that printed it.
     pub attempt: u32,
@@ -334,7 +342,8 @@ pub struct StoredLine {
 pub struct Tick {
     /// The task whose schedule ticked.
     pub task: TaskName,
-    /// The instant of the tick: with the task, its identity.
+    /// The instant of the tick: with the task, its identity. A broker remembers it for at least seven days
+    /// after it was fired or seen, and a task's latest one for good.
     pub instant: Timestamp,
     /// The run to insert if nobody fired this tick before.
     pub run: NewRun,
@@ -354,9 +363,11 @@ pub enum Ticked {
 /// What became of a wish to cancel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cancelled {
-    /// It had not started: it is aborted now.
+    /// It waited, for its start or for its next attempt: it is aborted now.
     Aborted,
-    /// It runs: its consumer will be told at the next renewal of the lease, or sooner by an event.
+    /// It runs: its consumer will be told at the next renewal of the lease, or sooner by an event. Or its attempt
+    /// waits to be [adopted](TaskLimits::survives_consumer): who adopts it sees
+    /// [`cancel_requested`](TaskRun::cancel_requested) and ends its execution.
     Requested,
     /// It had finished already, in this state.
     AlreadyFinished(RunState),
@@ -492,7 +503,7 @@ pub struct ConsumerTask {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Event {
-    /// Runs were enqueued, or became claimable otherwise.
+    /// Runs were enqueued, now or for later, or became claimable otherwise.
     Enqueued {
         /// One of them.
         run: RunId,
@@ -508,7 +519,7 @@ pub enum Event {
         /// Its number.
         attempt: u32,
     },
-    /// An attempt ended.
+    /// An attempt ended, or a run ended while it waited.
     Finished {
         /// Its run.
         run: RunId,
@@ -548,15 +559,25 @@ pub trait Broker: Send + Sync + Debug + 'static {
     /// The broker's clock.
     async fn now(&self) -> BrokerResult<Timestamp>;
 
-    /// Inserts runs; the answers come in the order of `runs`.
+    /// Inserts runs; the answers come in the order of `runs`. Two requests with one unique key in the same call
+    /// are duplicates too.
     async fn enqueue(&self, runs: Vec<NewRun>) -> BrokerResult<Vec<Enqueued>>;
 
     /// Leases due runs to a consumer, highest priority first, then due time, then order of arrival; respects
-    /// limits, paused queues and disabled tasks. Leases that ran out are dealt with first: their runs are queued
-    /// again or interrupted. Empty quickly.
+    /// limits, paused queues and disabled tasks. A run that a limit holds up does not hold up those behind it.
+    /// A claim is the next attempt of its run, unless it [adopts](TaskLimits::survives_consumer) one.
+    /// Empty quickly.
+    ///
+    /// Leases that ran out, at this very instant or before, are dealt with first, whatever the request asks for:
+    /// - An attempt that [survives its consumer](TaskLimits::survives_consumer) goes on, and its run is queued
+    ///   to be adopted. A request to cancel it stays.
+    /// - Any other attempt is `interrupted`, with an error of the kind [`Lost`](crate::ErrorKind::Lost) that names
+    ///   the consumer. Its run is aborted if somebody asked to cancel it; interrupted if more attempts were lost
+    ///   than [`max_interruptions`](TaskRun::max_interruptions); otherwise queued again in its old place.
     async fn claim(&self, request: ClaimRequest) -> BrokerResult<Claimed>;
 
-    /// Extends leases by `lease` from now; the answers come in the order of `leases`.
+    /// Extends leases by `lease` from now; the answers come in the order of `leases`. A lease that ran out is
+    /// held until a claim deals with it: until then it may be extended and its attempt finished.
     async fn extend(
         &self,
         leases: Vec<LeaseRef>,
@@ -564,7 +585,8 @@ pub trait Broker: Send + Sync + Debug + 'static {
     ) -> BrokerResult<Vec<LeaseStatus>>;
 
     /// Ends attempts; the answers come in the order of `batch`. A run whose cancellation was asked for is
-    /// never retried: [`Finish::Retry`] and [`Finish::Released`] abort it.
+    /// never retried: [`Finish::Retry`] aborts it, and so does [`Finish::Released`] unless its attempt
+    /// [survives](TaskLimits::survives_consumer) to be adopted and cancelled.
     async fn finish(&self, batch: Vec<(LeaseRef, Finish)>) -> BrokerResult<Vec<Finished>>;
 
     /// Writes news of running attempts; those whose lease was lost are passed over.
@@ -579,17 +601,19 @@ pub trait Broker: Send + Sync + Debug + 'static {
     /// Cancels a run that waits, or asks to cancel one that runs.
     async fn cancel(&self, run: RunId) -> BrokerResult<Cancelled>;
 
-    /// Enqueues finished runs once more, each as a new run with a new id that names the old one in
-    /// `retry_of`: the old ones stay as they ended. At most `limit`, newest first. The new ids.
+    /// Enqueues finished runs once more, however they ended, each as a new run with a new id that names the old
+    /// one in `retry_of`, due now and without a unique key: the old ones stay as they ended. At most `limit`,
+    /// newest first. The new ids, in that order.
     async fn retry(&self, filter: RunFilter, limit: usize) -> BrokerResult<Vec<RunId>>;
 
-    /// Deletes finished runs with their attempts and logs, at most `limit`, oldest first. How many.
+    /// Deletes finished runs with their attempts, logs and unique keys, at most `limit`, oldest first. How many.
     async fn purge(&self, filter: RunFilter, limit: usize) -> BrokerResult<usize>;
 
     /// One run.
     async fn get(&self, run: RunId) -> BrokerResult<Option<TaskRun>>;
 
-    /// The attempts of a run, oldest first, the current one included.
+    /// The attempts of a run, oldest first, the current one included; one that waits to be adopted is still
+    /// `running`. None of a run that is unknown.
     async fn attempts(&self, run: RunId) -> BrokerResult<Vec<Attempt>>;
 
     /// Runs that pass a filter, newest first, with ids smaller than `before`, at most `limit`.
@@ -603,8 +627,8 @@ pub trait Broker: Send + Sync + Debug + 'static {
     /// How many runs there are.
     async fn stats(&self) -> BrokerResult<Stats>;
 
-    /// Appends to runs' logs. Past the broker's cap for a run, lines are left out, and one line of the stream
-    /// `system` says so.
+    /// Appends to runs' logs, up to the broker's [`LogCap`]. What belongs to no known run is passed over. A log
+    /// is not fenced: an attempt that lost its lease may still tell what it did.
     async fn append_logs(&self, batches: Vec<LogBatch>) -> BrokerResult<()>;
 
     /// Lines of a run's log with a position larger than `after`, at most `limit`.
@@ -615,13 +639,13 @@ pub trait Broker: Send + Sync + Debug + 'static {
         limit: usize,
     ) -> BrokerResult<Vec<StoredLine>>;
 
-    /// Enables or disables a task, whether or not anybody declared it.
+    /// Enables or disables a task, whether or not anybody declared it. What runs goes on.
     async fn set_task_enabled(&self, task: TaskName, enabled: bool) -> BrokerResult<()>;
 
-    /// Pauses or resumes a queue.
+    /// Pauses or resumes a queue. What runs goes on.
     async fn set_queue_paused(&self, queue: QueueName, paused: bool) -> BrokerResult<()>;
 
-    /// What was switched at run time.
+    /// What was switched at run time, in the order of names.
     async fn settings(&self) -> BrokerResult<Settings>;
 
     /// Makes a consumer known, or says that it still lives. It is forgotten `ttl` after its last heartbeat.

@@ -57,8 +57,9 @@ pub enum Due {
 pub struct Unique {
     /// What is compared, within the task.
     pub key: Arc<str>,
-    /// `None`: a request is a duplicate while an earlier run with the key is not finished. Otherwise also
-    /// until this long after the earlier run was enqueued, finished or not.
+    /// `None`: later requests are duplicates while this run is not finished. Otherwise also until this long
+    /// after this run was enqueued, finished or not. The window of the run that holds the key decides, not that
+    /// of a later request.
     pub window: Option<Duration>,
 }
 
@@ -178,7 +179,7 @@ pub struct TaskRun {
     pub created_at: Timestamp,
     /// When it is or was due.
     pub due_at: Timestamp,
-    /// When the current or last attempt started.
+    /// When the current or last attempt started; an adoption does not change it.
     pub started_at: Option<Timestamp>,
     /// When it reached a terminal state.
     pub ended_at: Option<Timestamp>,
@@ -188,13 +189,13 @@ pub struct TaskRun {
     pub execution: Option<String>,
     /// Why the current attempt's execution does not run yet, in the executor's words.
     pub waiting: Option<String>,
-    /// How far the current attempt is.
+    /// How far the current attempt is, as long as a consumer holds it.
     pub progress: Option<Progress>,
     /// What the task returned.
     pub result: Option<JsonText>,
-    /// Why the last attempt failed.
+    /// Why the run ended without a result, or why its last attempt failed or was lost.
     pub error: Option<RunError>,
-    /// Somebody asked to cancel the running attempt.
+    /// Somebody asked to cancel the running attempt; false again once the run ended.
     pub cancel_requested: bool,
 }
 
