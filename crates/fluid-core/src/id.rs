@@ -130,6 +130,20 @@ name!(
     ConsumerId, "consumer"
 );
 
+impl TaskName {
+    /// Keeps a name that was checked when the program was compiled.
+    pub(crate) fn known(name: &'static str) -> Self {
+        Self(name.into())
+    }
+}
+
+impl QueueName {
+    /// Keeps a name that was checked when the program was compiled.
+    pub(crate) fn known(name: &'static str) -> Self {
+        Self(name.into())
+    }
+}
+
 impl Default for QueueName {
     fn default() -> Self {
         Self("default".into())

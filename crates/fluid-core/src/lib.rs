@@ -27,6 +27,8 @@
 //! assert!(task.cpu_bound);
 //! ```
 
+#[doc(hidden)]
+pub mod __private;
 mod broker;
 pub mod child;
 mod clock;
@@ -54,6 +56,7 @@ pub use clock::{Clock, SystemClock};
 pub use context::{ChildQueue, QueueRequest, RawContext, SharedState, TaskContext};
 pub use error::{ErrorKind, RetryHint, RunError, TaskError};
 pub use executor::{AttemptEvent, AttemptIo, AttemptNews, Execution, Executor, LeaseRef, Outcome};
+#[doc(inline)]
 pub use fluid_macros::task;
 pub use id::{ConsumerId, LeaseToken, MAX_NAME, NameError, QueueName, RunId, RunIdError, TaskName};
 pub use json::JsonText;

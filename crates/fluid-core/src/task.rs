@@ -22,7 +22,7 @@ use crate::k8s::K8sConfig;
 use crate::params::ParamsSchema;
 use crate::policy::{RateLimit, RetryPolicy};
 use crate::priority::Priority;
-use crate::schedule::{MissedTicks, Schedule};
+use crate::schedule::{MissedTicks, Schedule, ScheduleError};
 
 /// How long an attempt may take unless its task says otherwise.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
@@ -195,6 +195,9 @@ pub struct Task {
     pub k8s_config: Option<K8sConfig>,
     /// What it does.
     pub body: TaskBody,
+    /// Why the schedule that the [`task`](macro@crate::task) attribute declares can't be kept here: a time zone
+    /// that this machine doesn't know. Whoever registers tasks refuses one with a fault.
+    pub fault: Option<ScheduleError>,
 }
 
 macro_rules! setters {
@@ -218,6 +221,16 @@ impl Task {
         F: Fn(TaskContext<P>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<T, TaskError>> + Send + 'static,
     {
+        Ok(Self::of_function(TaskName::parse(name)?, function))
+    }
+
+    pub(crate) fn of_function<P, T, F, Fut>(name: TaskName, function: F) -> Self
+    where
+        P: DeserializeOwned + JsonSchema + Send + 'static,
+        T: Serialize,
+        F: Fn(TaskContext<P>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<T, TaskError>> + Send + 'static,
+    {
         let body = TaskBody::Function(Arc::new(move |raw: RawContext| {
             let future = match TaskContext::typed(raw) {
                 Ok(context) => function(context),
@@ -233,11 +246,7 @@ impl Task {
                 })
             })
         }));
-        Ok(Self::new(
-            TaskName::parse(name)?,
-            ParamsSchema::of::<P>(),
-            body,
-        ))
+        Self::new(name, ParamsSchema::of::<P>(), body)
     }
 
     /// A task that starts a program. Any JSON object will do for its parameters until
@@ -275,6 +284,7 @@ impl Task {
             env: BTreeMap::new(),
             k8s_config: None,
             body,
+            fault: None,
         }
     }
 
