@@ -380,17 +380,52 @@ impl Redactor {
 
     /// JSON with every secret in its text replaced by [`REDACTED`].
     pub fn redact_json(&self, json: JsonText) -> JsonText {
-        if self.words.is_empty()
-            || !self
-                .words
-                .iter()
-                .any(|word| json.as_str().contains(word.as_str()))
-        {
+        let text = json.as_str();
+        // A program may have written any character as \u and four digits.
+        let may_hold = |word: &String| text.contains(word.as_str()) || text.contains("\\u");
+        if !self.words.iter().any(may_hold) {
             return json;
         }
         let mut value = json.to_value();
         self.redact_value(&mut value);
         JsonText::from(value)
+    }
+
+    /// Where to cut text that comes in pieces so that no secret is cut in two: at `at` or the nearest place
+    /// that will do before it, or after it if that would leave nothing. To see a secret that begins before
+    /// `at` and ends after it, `text` must go on for [`longest`](Self::longest) bytes after it.
+    pub fn cut(&self, text: &[u8], at: usize) -> usize {
+        let mut cut = at.min(text.len());
+        let mut end = cut;
+        while let Some((start, stop)) = self.across(text, cut) {
+            end = end.max(stop);
+            cut = start;
+        }
+        if cut > 0 {
+            return cut;
+        }
+        while let Some((_, stop)) = self.across(text, end) {
+            end = stop;
+        }
+        end
+    }
+
+    /// The length of the longest secret in bytes; 0 when there is none.
+    pub fn longest(&self) -> usize {
+        self.words.iter().map(String::len).max().unwrap_or(0)
+    }
+
+    /// A secret in `text` that begins before `at` and ends after it.
+    fn across(&self, text: &[u8], at: usize) -> Option<(usize, usize)> {
+        self.words.iter().find_map(|word| {
+            let first = (at + 1).saturating_sub(word.len());
+            let window = text.get(first..text.len().min(at + word.len()).saturating_sub(1))?;
+            let place = window
+                .windows(word.len())
+                .position(|part| part == word.as_bytes())?;
+            let start = first + place;
+            (start < at).then_some((start, start + word.len()))
+        })
     }
 
     fn redact_value(&self, value: &mut Value) {
@@ -470,6 +505,39 @@ mod tests {
         assert!(!escaped.contains("hunter2"), "{escaped}");
         let result = redactor.redact_json(JsonText::from(json!({"echo": ["k-two", 1]})));
         assert_eq!(result.as_str(), r#"{"echo":["[redacted]",1]}"#);
+    }
+
+    #[test]
+    fn escaped_characters_hide_no_secret_in_a_result() {
+        let redactor = Redactor {
+            words: vec!["pässwörd".to_owned()].into(),
+        };
+        let result = JsonText::parse(r#"["p\u00e4ssw\u00f6rd"]"#).unwrap();
+        assert_eq!(redactor.redact_json(result).as_str(), r#"["[redacted]"]"#);
+    }
+
+    #[test]
+    fn text_is_never_cut_inside_a_secret() {
+        let redactor = Redactor {
+            words: vec!["abcdef".to_owned(), "xab".to_owned()].into(),
+        };
+        let text = b"--xabcdef--";
+        for (at, cut) in [
+            (2, 2),
+            (3, 2),
+            (4, 2),
+            (6, 2),
+            (8, 2),
+            (9, 9),
+            (10, 10),
+            (99, 11),
+        ] {
+            assert_eq!(redactor.cut(text, at), cut, "{at}");
+        }
+        assert_eq!(redactor.cut(b"abcdef-", 3), 6);
+        assert_eq!(redactor.cut(b"xabcdef-", 1), 7);
+        assert_eq!(Redactor::default().cut(text, 4), 4);
+        assert_eq!((redactor.longest(), Redactor::default().longest()), (6, 0));
     }
 
     #[test]
