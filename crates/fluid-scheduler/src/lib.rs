@@ -1,7 +1,9 @@
+//! TaskManager, TaskConsumer, TaskScheduler and the in-memory broker of fluid.
 //!
 //! A [`TaskManager`] knows the application's tasks and its broker: it takes requests for runs and answers
 //! questions about them. A [`TaskConsumer`] claims runs and carries them out with its [`Executors`]. A
 //! [`TaskScheduler`] fires the ticks of schedules. Any number of each work on one broker, in one process or
+//! many. The `MemoryBroker` keeps everything in memory, for tests and for work that need not outlive the
 //! process.
 
 mod attempt;
@@ -10,6 +12,7 @@ mod consumer;
 mod execute;
 mod executors;
 mod manager;
+mod memory;
 mod reporter;
 mod scheduler;
 mod why;
@@ -17,4 +20,5 @@ mod why;
 pub use consumer::{ConsumerConfig, TaskConsumer};
 pub use executors::Executors;
 pub use manager::{ManagerError, QueueError, TaskManager, TaskManagerBuilder, WaitError};
+pub use memory::MemoryBroker;
 pub use scheduler::TaskScheduler;
