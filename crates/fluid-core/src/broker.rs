@@ -379,6 +379,8 @@ pub enum Cancelled {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RunFilter {
+    /// One of these runs.
+    pub ids: Vec<RunId>,
     /// Of one of these tasks.
     pub tasks: Vec<TaskName>,
     /// In one of these states.
@@ -403,7 +405,8 @@ impl RunFilter {
         fn any<T: PartialEq>(wanted: &[T], value: &T) -> bool {
             wanted.is_empty() || wanted.contains(value)
         }
-        any(&self.tasks, &run.task)
+        any(&self.ids, &run.id)
+            && any(&self.tasks, &run.task)
             && any(&self.states, &run.state)
             && any(&self.queues, &run.queue)
             && self.parent.is_none_or(|parent| run.parent == Some(parent))

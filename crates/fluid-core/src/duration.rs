@@ -1,7 +1,9 @@
 //! Durations in files and messages: `1m 30s`, or a bare number of seconds where a file allows it.
 
+use std::fmt;
 use std::time::Duration;
 
+use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serializer};
 
 /// Reads `1h 30m`, `250ms`, or a bare number of seconds such as `90` or `0.5`.
@@ -27,19 +29,40 @@ pub fn format(duration: Duration) -> String {
     humantime::format_duration(duration).to_string()
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Written {
-    Number(f64),
-    Text(String),
+/// A duration as a file writes it.
+struct Written(Duration);
+
+impl<'de> Deserialize<'de> for Written {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WrittenVisitor).map(Self)
+    }
 }
 
-impl Written {
-    fn read(self) -> Result<Duration, String> {
-        match self {
-            Self::Number(seconds) => from_seconds(seconds),
-            Self::Text(text) => parse(&text),
-        }
+struct WrittenVisitor;
+
+impl Visitor<'_> for WrittenVisitor {
+    type Value = Duration;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a duration such as \"30s\", or a number of seconds")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Duration, E> {
+        parse(text).map_err(E::custom)
+    }
+
+    fn visit_f64<E: Error>(self, seconds: f64) -> Result<Duration, E> {
+        from_seconds(seconds).map_err(E::custom)
+    }
+
+    fn visit_u64<E: Error>(self, seconds: u64) -> Result<Duration, E> {
+        Ok(Duration::from_secs(seconds))
+    }
+
+    fn visit_i64<E: Error>(self, seconds: i64) -> Result<Duration, E> {
+        let seconds = u64::try_from(seconds)
+            .map_err(|_| E::custom(format!("{seconds} s is not a duration: it is negative")))?;
+        Ok(Duration::from_secs(seconds))
     }
 }
 
@@ -56,9 +79,7 @@ pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S:
 /// # Errors
 /// When it is neither a number of seconds nor a duration in words.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    Written::deserialize(deserializer)?
-        .read()
-        .map_err(serde::de::Error::custom)
+    Written::deserialize(deserializer).map(|written| written.0)
 }
 
 /// The same for an optional duration: `#[serde(with = "fluid_core::duration::optional")]`.
@@ -86,10 +107,7 @@ pub mod optional {
     pub fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<Duration>, D::Error> {
-        Option::<Written>::deserialize(deserializer)?
-            .map(Written::read)
-            .transpose()
-            .map_err(serde::de::Error::custom)
+        Ok(Option::<Written>::deserialize(deserializer)?.map(|written| written.0))
     }
 }
 

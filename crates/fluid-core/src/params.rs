@@ -147,19 +147,24 @@ impl ParamsSchema {
                 faults: vec!["expected a JSON object".to_owned()],
             });
         }
+        Ok(Params {
+            json,
+            secrets: self.secret_paths(&value).into(),
+        })
+    }
+
+    /// The JSON Pointers of the secrets in parameters that need not be whole or right yet.
+    pub fn secret_paths(&self, value: &Value) -> Vec<String> {
         let mut secrets = Vec::new();
         find_secrets(
             &self.schema,
             &self.schema,
-            &value,
+            value,
             &mut String::new(),
             0,
             &mut secrets,
         );
-        Ok(Params {
-            json,
-            secrets: secrets.into(),
-        })
+        secrets
     }
 }
 
