@@ -3,15 +3,11 @@
 use std::future::Future;
 use std::time::Duration;
 
-use schemars::JsonSchema;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 use crate::context::TaskContext;
 use crate::error::TaskError;
 use crate::id::{QueueName, TaskName};
 use crate::schedule::{Schedule, ScheduleError};
-use crate::task::Task;
+use crate::task::{Task, TaskDefinition};
 
 /// What a task function may return.
 #[diagnostic::on_unimplemented(
@@ -54,12 +50,11 @@ pub fn queue_name(name: &'static str) -> QueueName {
     QueueName::known(name)
 }
 
-pub fn function<P, T, F, Fut>(name: &'static str, description: &str, function: F) -> Task
+pub fn function<D, F, Fut>(name: &'static str, description: &str, function: F) -> Task
 where
-    P: DeserializeOwned + JsonSchema + Send + 'static,
-    T: Serialize,
-    F: Fn(TaskContext<P>) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<T, TaskError>> + Send + 'static,
+    D: TaskDefinition,
+    F: Fn(TaskContext<D::Params>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<D::Output, TaskError>> + Send + 'static,
 {
     Task::of_function(TaskName::known(name), function).description(description)
 }

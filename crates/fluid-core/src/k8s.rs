@@ -20,9 +20,10 @@ pub const K8S_ENV_PREFIX: &str = "FLUID_TASK_CONSUMER_K8S_";
 /// use fluid_core::K8sConfig;
 /// use std::time::Duration;
 ///
-/// let mut config = K8sConfig::default();
-/// config.namespace = Some("workers".into());
-/// config.job_ttl = Some(Duration::from_secs(600));
+/// let config = K8sConfig::default()
+///     .namespace("workers")
+///     .job_ttl(Duration::from_secs(600))
+///     .label("team", "pictures");
 ///
 /// let target = config.resolve(|_| None).unwrap();
 /// assert_eq!(target.namespace, "workers");
@@ -97,7 +98,71 @@ pub struct K8sConfigError {
     reason: String,
 }
 
+macro_rules! setters {
+    ($($(#[$doc:meta])* $field:ident: $type:ty;)*) => {
+        $($(#[$doc])* #[must_use] pub fn $field(mut self, $field: $type) -> Self {
+            self.$field = Some($field.into());
+            self
+        })*
+    };
+}
+
+macro_rules! adders {
+    ($($(#[$doc:meta])* $one:ident in $field:ident;)*) => {
+        $($(#[$doc])* #[must_use]
+        pub fn $one(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+            self.$field.insert(name.into(), value.into());
+            self
+        })*
+    };
+}
+
 impl K8sConfig {
+    setters! {
+        /// Sets the namespace in which the Job is created.
+        namespace: impl Into<String>;
+        /// Sets the Deployment whose pod template is copied.
+        deployment: impl Into<String>;
+        /// Sets the container of that Deployment.
+        container: impl Into<String>;
+        /// Sets how long a finished Job is kept.
+        job_ttl: Duration;
+        /// Sets how stale the state of a Job may be where it can't be watched.
+        sleep: Duration;
+        /// Sets requests and limits of the container, as in a pod.
+        resources: Value;
+        /// Sets the service account of the pod.
+        service_account: impl Into<String>;
+        /// Sets the priority class of the pod.
+        priority_class: impl Into<String>;
+        /// Sets the image.
+        image: impl Into<String>;
+        /// Sets how long the pod may wait to run.
+        pending_timeout: Duration;
+        /// Sets the Kueue queue that admits the Job.
+        queue_name: impl Into<String>;
+        /// Sets a strategic-merge patch, applied to the Job last.
+        patch: Value;
+    }
+
+    adders! {
+        /// Adds a label that a node must have.
+        node_label in node_selector;
+        /// Adds an environment variable for the container.
+        env in env;
+        /// Adds a label for the Job and its pod.
+        label in labels;
+        /// Adds an annotation for the Job and its pod.
+        annotation in annotations;
+    }
+
+    /// Adds a taint that the pod tolerates, as in a pod.
+    #[must_use]
+    pub fn toleration(mut self, toleration: Value) -> Self {
+        self.tolerations.push(toleration);
+        self
+    }
+
     /// Fills what is open from `environment` (given a variable's name, its value), then from the defaults.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use croner::errors::CronError;
 use croner::parser::{CronParser, Seconds};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -114,7 +115,7 @@ impl Schedule {
             .seconds(Seconds::Optional)
             .build()
             .parse(expression)
-            .map_err(|error| fault(error.to_string()))?;
+            .map_err(|error| fault(reason(error)))?;
         let zone = TimeZone::get(zone).map_err(|_| ScheduleError::TimeZone(zone.to_owned()))?;
         let schedule = Self::Cron(Cron {
             expression: expression.to_owned(),
@@ -180,6 +181,20 @@ impl Schedule {
         tick.checked_add(jitter.mul_f64(share_of(text.as_bytes())))
             .unwrap_or(tick)
     }
+}
+
+/// What is wrong with an expression, without the parser's headings.
+fn reason(error: CronError) -> String {
+    let text = match error {
+        CronError::InvalidPattern(text)
+        | CronError::IllegalCharacters(text)
+        | CronError::ComponentError(text) => text,
+        other => other.to_string(),
+    };
+    let mut letters = text.trim_end_matches('.').chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_lowercase().chain(letters).collect()
+    })
 }
 
 /// A number from 0 to 1 that depends on `bytes` alone, in every build: FNV-1a (RFC 9923), high bits.

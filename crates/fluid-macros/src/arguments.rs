@@ -68,6 +68,11 @@ impl Argument {
         }
     }
 
+    /// The fault of a value that breaks this rule of its attribute.
+    pub(crate) fn must(&self, rule: &str) -> syn::Error {
+        self.fault(format!("`{}` must {rule}", self.name))
+    }
+
     /// The fault that something else was expected here.
     pub(crate) fn expected(&self, what: &str) -> syn::Error {
         self.fault(format!("expected {what}: `{}`", self.example))
@@ -96,7 +101,11 @@ impl Argument {
 }
 
 /// The arguments of one list, each of them known and written once.
-pub(crate) struct Arguments(Vec<Argument>);
+pub(crate) struct Arguments {
+    given: Vec<Argument>,
+    /// Everything that was written is in the list. Otherwise it is no use to say what is missing.
+    pub(crate) complete: bool,
+}
 
 impl Arguments {
     /// Reads a list; `owner` is whose it is, for people.
@@ -106,6 +115,7 @@ impl Arguments {
         known: &[Known],
         faults: &mut Faults,
     ) -> Self {
+        let before = std::mem::take(faults);
         let mut read = Vec::new();
         for mut argument in parse(tokens, faults) {
             let name = argument.name.to_string();
@@ -116,7 +126,11 @@ impl Arguments {
                 faults.at(&argument.name, unknown(&name, owner, known));
             }
         }
-        Self(once(read, faults))
+        let given = once(read, faults);
+        let found = std::mem::replace(faults, before);
+        let complete = found.is_empty();
+        faults.add_all(found);
+        Self { given, complete }
     }
 
     /// Reads a list of any names; what is expected there is what `owner` shows.
@@ -134,8 +148,11 @@ impl Arguments {
 
     /// Takes the argument of this name out of the list.
     pub(crate) fn take(&mut self, name: &str) -> Option<Argument> {
-        let index = self.0.iter().position(|argument| argument.name == name)?;
-        Some(self.0.swap_remove(index))
+        let index = self
+            .given
+            .iter()
+            .position(|argument| argument.name == name)?;
+        Some(self.given.swap_remove(index))
     }
 
     /// The argument of this name and its value; a value that can't be read is a fault.

@@ -1,7 +1,7 @@
 //! The attributes of a task, each turned into a statement that sets it.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Expr, Path, parse_quote};
 
@@ -86,6 +86,8 @@ const KNOWN: &[Known] = &[
 pub(crate) struct Attributes {
     /// The path of fluid-core.
     pub(crate) krate: Path,
+    /// The path was not given.
+    usual_crate: bool,
     /// The task's name, unless the function's will do.
     pub(crate) name: Option<String>,
     /// Statements that set everything else on [`variable`].
@@ -102,14 +104,24 @@ impl Attributes {
     /// Reads what stands in the brackets of `#[task(…)]`.
     pub(crate) fn read(tokens: TokenStream, faults: &mut Faults) -> Self {
         let mut list = Arguments::read(tokens, "`task`", KNOWN, faults);
-        let krate = list
-            .given("crate", path, faults)
-            .map_or_else(|| parse_quote!(::fluid_core), |(_, path)| path);
+        let given = list.given("crate", path, faults);
+        let usual_crate = given.is_none();
+        let krate = given.map_or_else(|| parse_quote!(::fluid_core), |(_, path)| path);
         let task_name = list.given("name", |argument| name(argument, "task"), faults);
         Self {
             settings: settings(list, &krate, faults),
             krate,
+            usual_crate,
             name: task_name.map(|(_, name)| name),
+        }
+    }
+
+    /// The path of fluid-core as if it were written at `span`, for errors about what it begins.
+    pub(crate) fn krate_at(&self, span: Span) -> TokenStream {
+        if self.usual_crate {
+            quote_spanned!(span=> ::fluid_core)
+        } else {
+            self.krate.to_token_stream()
         }
     }
 }
@@ -200,7 +212,10 @@ fn settings(mut list: Arguments, krate: &Path, faults: &mut Faults) -> Vec<Token
         && let Some(config) = faults.keep(argument.expression("an expression"))
     {
         settings.push(quote_spanned! {config.span()=>
-            #task.k8s_config = ::core::option::Option::Some(#config);
+            {
+                let __fluid_config: #krate::K8sConfig = #config;
+                #task.k8s_config = ::core::option::Option::Some(__fluid_config);
+            }
         });
     }
     settings

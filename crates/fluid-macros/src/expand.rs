@@ -3,18 +3,18 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{ItemFn, Signature};
+use syn::{ItemFn, ReturnType, Signature};
 
 use crate::attributes::{Attributes, variable};
 use crate::faults::Faults;
 use crate::function::Function;
 
-/// Expands the attribute; faults become compile errors beside as much of the expansion as is possible, so that
-/// they are not followed by errors about a name that can't be found.
+/// Expands the attribute. Faults become compile errors beside the expansion, or beside the item as it was where
+/// nothing can be made of it, so that they are not followed by errors about what can't be found.
 pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> TokenStream {
     let mut faults = Faults::default();
     let attributes = Attributes::read(attributes, &mut faults);
-    let expansion = match syn::parse2::<ItemFn>(item) {
+    let expansion = match syn::parse2::<ItemFn>(item.clone()) {
         Ok(item) => Function::check(item, &mut faults)
             .map(|function| definition(&attributes, &function, &mut faults)),
         Err(fault) => {
@@ -26,6 +26,7 @@ pub(crate) fn expand(attributes: TokenStream, item: TokenStream) -> TokenStream 
         }
     };
     let errors = faults.into_compile_errors();
+    let expansion = expansion.unwrap_or(item);
     quote!(#errors #expansion)
 }
 
@@ -60,8 +61,23 @@ fn definition(attributes: &Attributes, function: &Function, faults: &mut Faults)
         .unwrap_or_else(|| function.task_name(faults));
     let description = function.description();
     let argument = (!inputs.is_empty()).then(|| quote!(__fluid_context));
-    let result = quote_spanned! {output.span()=>
-        <#output as #krate::__private::TaskReturn>
+    // Spans choose where the compiler points when a type doesn't fit.
+    let at = match returned {
+        ReturnType::Default => ident.span(),
+        ReturnType::Type(_, output) => output.span(),
+    };
+    let krate_there = attributes.krate_at(at);
+    let result = quote_spanned! {at=>
+        <#output as #krate_there::__private::TaskReturn>::Output
+    };
+    let body = quote_spanned! {at=>
+        <#output as #krate_there::__private::TaskReturn>::into_result(#ident::call(#argument).await)
+    };
+    let closure = quote_spanned! {ident.span()=>
+        |__fluid_context: #krate::TaskContext<#params>| async move { #body }
+    };
+    let function = quote_spanned! {at=>
+        #krate_there::__private::function::<Self, _, _>(#name, #description, #closure)
     };
 
     quote! {
@@ -82,7 +98,7 @@ fn definition(attributes: &Attributes, function: &Function, faults: &mut Faults)
         #(#conditions)*
         impl #krate::TaskDefinition for #ident {
             type Params = #params;
-            type Output = #result::Output;
+            type Output = #result;
 
             fn name(&self) -> #krate::TaskName {
                 #krate::__private::task_name(#name)
@@ -90,13 +106,7 @@ fn definition(attributes: &Attributes, function: &Function, faults: &mut Faults)
 
             fn task(&self) -> #krate::Task {
                 #[allow(unused_mut)]
-                let mut #task = #krate::__private::function(
-                    #name,
-                    #description,
-                    |__fluid_context: #krate::TaskContext<#params>| async move {
-                        #result::into_result(#ident::call(#argument).await)
-                    },
-                );
+                let mut #task = #function;
                 #(#settings)*
                 #task
             }

@@ -1,7 +1,6 @@
 //! The function under the attribute: what it must be, and what is taken from it.
 
 use syn::ext::IdentExt;
-use syn::spanned::Spanned;
 use syn::{
     Attribute, Expr, FnArg, GenericArgument, ItemFn, Lit, Meta, PathArguments, ReturnType, Safety,
     Type, parse_quote,

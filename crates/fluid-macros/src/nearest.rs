@@ -8,21 +8,27 @@ pub(crate) fn nearest<'a>(written: &str, known: impl Iterator<Item = &'a str>) -
     (distance <= word.chars().count().max(3) / 3).then_some(word)
 }
 
-/// The Levenshtein distance, by the two-row algorithm of Wagner and Fischer.
+/// How many letters were added, left out, replaced or swapped with their neighbour: the optimal string alignment
+/// distance.
 fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, left) in a.chars().enumerate() {
-        let mut diagonal = i;
-        let mut previous = i + 1;
-        for (right, cell) in b.chars().zip(row.iter_mut().skip(1)) {
-            let replaced = diagonal + usize::from(left != right);
-            diagonal = *cell;
-            previous = replaced.min(previous + 1).min(*cell + 1);
-            *cell = previous;
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let same = a[i - 1] == b[j - 1];
+            let mut fewest = (last[j] + 1)
+                .min(row[j - 1] + 1)
+                .min(last[j - 1] + usize::from(!same));
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                fewest = fewest.min(before[j - 2] + 1);
+            }
+            row.push(fewest);
         }
-        row[0] = i + 1;
+        before = std::mem::replace(&mut last, row);
     }
-    row.last().copied().unwrap_or_default()
+    last[b.len()]
 }
 
 #[cfg(test)]
@@ -36,6 +42,7 @@ mod tests {
             ("", "abc", 3),
             ("kitten", "sitting", 3),
             ("timeout", "time_out", 1),
+            ("high", "hihg", 1),
             ("flaw", "lawn", 2),
         ] {
             assert_eq!(distance(a, b), edits, "{a} {b}");

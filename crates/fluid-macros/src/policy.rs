@@ -88,7 +88,7 @@ pub(crate) fn retry(
     let on = list.given("on", |on| listed_words(on, KINDS), faults);
     let interruptions = list.given("interruptions", count, faults);
 
-    if counted.is_none() {
+    if counted.is_none() && list.complete {
         let how = [
             delay.as_ref().map(|(argument, _)| argument),
             backoff.as_ref().map(|(argument, _)| argument),
@@ -173,7 +173,7 @@ pub(crate) fn rate_limit(
     };
     let mut list = Arguments::read(list, "`rate_limit`", RATE_LIMIT, faults);
     let (limit, period) = (list.take("limit"), list.take("period"));
-    if limit.is_none() || period.is_none() {
+    if list.complete && (limit.is_none() || period.is_none()) {
         faults.add(argument.expected("a limit and a period"));
     }
     let limit = limit.and_then(|limit| faults.keep(positive(&limit)));

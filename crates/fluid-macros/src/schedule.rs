@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use croner::errors::CronError;
 use croner::parser::{CronParser, Seconds};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -49,10 +50,11 @@ pub(crate) fn schedule(argument: &Argument, krate: &Path, faults: &mut Faults) -
             faults.at(&cron.name, "a schedule has `every` or `cron`, not both");
             TokenStream::new()
         }
-        (None, None) => {
+        (None, None) if list.complete => {
             faults.add(argument.expected("an interval or a cron expression"));
             TokenStream::new()
         }
+        (None, None) => TokenStream::new(),
     }
 }
 
@@ -123,12 +125,26 @@ fn cron_expression(argument: &Argument) -> syn::Result<String> {
         .seconds(Seconds::Optional)
         .build()
         .parse(&expression)
-        .map_err(|error| fault(error.to_string()))?;
+        .map_err(|error| fault(reason(error)))?;
     let now = TimeZone::UTC.to_datetime(Timestamp::now());
     pattern
         .find_next_occurrence(&now, false)
         .map_err(|_| fault("it never comes true".to_owned()))?;
     Ok(expression)
+}
+
+/// What is wrong with an expression, without the parser's headings.
+fn reason(error: CronError) -> String {
+    let text = match error {
+        CronError::InvalidPattern(text)
+        | CronError::IllegalCharacters(text)
+        | CronError::ComponentError(text) => text,
+        other => other.to_string(),
+    };
+    let mut letters = text.trim_end_matches('.').chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_lowercase().chain(letters).collect()
+    })
 }
 
 /// A name with the form of an IANA time zone (the naming rules in the tz database's `theory.html`). Whether it

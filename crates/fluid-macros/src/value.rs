@@ -19,7 +19,7 @@ fn literal<'a>(argument: &'a Argument, what: &str) -> syn::Result<&'a Lit> {
         Expr::Lit(ExprLit { lit, .. }) => Ok(lit),
         Expr::Unary(ExprUnary {
             op: UnOp::Neg(_), ..
-        }) => Err(argument.fault("it can't be negative")),
+        }) => Err(argument.must("not be negative")),
         _ => Err(argument.expected(what)),
     }
 }
@@ -37,7 +37,7 @@ pub(crate) fn any_text(argument: &Argument) -> syn::Result<String> {
 pub(crate) fn text(argument: &Argument) -> syn::Result<String> {
     let text = any_text(argument)?;
     if text.trim().is_empty() {
-        return Err(argument.fault("it is empty"));
+        return Err(argument.must("not be empty"));
     }
     Ok(text)
 }
@@ -60,7 +60,7 @@ pub(crate) fn count(argument: &Argument) -> syn::Result<u32> {
     match literal(argument, what)? {
         Lit::Int(number) if number.suffix().is_empty() => number
             .base10_parse()
-            .map_err(|_| argument.fault(format!("it is too large: at most {}", u32::MAX))),
+            .map_err(|_| argument.must(&format!("be at most {}", u32::MAX))),
         _ => Err(argument.expected(what)),
     }
 }
@@ -68,7 +68,7 @@ pub(crate) fn count(argument: &Argument) -> syn::Result<u32> {
 /// A whole number from 1.
 pub(crate) fn positive(argument: &Argument) -> syn::Result<u32> {
     match count(argument)? {
-        0 => Err(argument.fault("it must be at least 1")),
+        0 => Err(argument.must("be at least 1")),
         number => Ok(number),
     }
 }
@@ -82,7 +82,7 @@ pub(crate) fn number(argument: &Argument) -> syn::Result<f64> {
         _ => return Err(argument.expected(what)),
     };
     if !number.is_finite() {
-        return Err(argument.fault("it is too large"));
+        return Err(argument.must("be a finite number"));
     }
     Ok(number)
 }
@@ -91,7 +91,7 @@ pub(crate) fn number(argument: &Argument) -> syn::Result<f64> {
 pub(crate) fn share(argument: &Argument) -> syn::Result<f64> {
     let share = number(argument)?;
     if share > 1.0 {
-        return Err(argument.fault("it is a share from 0 to 1"));
+        return Err(argument.must("be a share from 0 to 1"));
     }
     Ok(share)
 }
@@ -116,7 +116,7 @@ pub(crate) fn duration(argument: &Argument) -> syn::Result<Duration> {
 pub(crate) fn some_duration(argument: &Argument) -> syn::Result<Duration> {
     let duration = duration(argument)?;
     if duration.is_zero() {
-        return Err(argument.fault("it must be longer than 0s"));
+        return Err(argument.must("be longer than 0s"));
     }
     Ok(duration)
 }
@@ -221,7 +221,7 @@ pub(crate) fn texts(argument: &Argument) -> syn::Result<Vec<LitStr>> {
     for (index, text) in texts.iter().enumerate() {
         let value = text.value();
         if value.trim().is_empty() {
-            return Err(syn::Error::new(text.span(), "it is empty"));
+            return Err(syn::Error::new(text.span(), "a text in the list is empty"));
         }
         if texts[..index]
             .iter()

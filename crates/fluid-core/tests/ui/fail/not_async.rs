@@ -1,0 +1,6 @@
+use fluid_core::task;
+
+#[task]
+fn resize() {}
+
+fn main() {}

@@ -1,0 +1,10 @@
+use fluid_core::task;
+
+struct Images;
+
+impl Images {
+    #[task]
+    async fn resize(&self) {}
+}
+
+fn main() {}
