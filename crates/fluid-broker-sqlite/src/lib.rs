@@ -1,1 +1,74 @@
-//! The default broker of fluid: one SQLite file, no server.
+//! The default broker of fluid: one `SQLite` file, no server.
+//!
+//! Everything stands in one file and its write-ahead log beside it. Any number of processes of one machine work on
+//! it at once; each sees the others' commits within milliseconds.
+//!
+//! ```
+//! use fluid_broker_sqlite::{SqliteBroker, SqliteOptions};
+//! use fluid_core::{Broker, NewRun, Params, TaskName};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path().join("fluid.db");
+//! let broker = SqliteBroker::open(SqliteOptions::new(path)).await?;
+//! let run = NewRun::new(TaskName::parse("resize")?, Params::default());
+//! let id = broker.enqueue(vec![run]).await?[0].run();
+//! assert!(broker.get(id).await?.is_some());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Durability
+//!
+//! What a call reported as done survives the death of any process at any moment, and, with
+//! [`Durability::Full`] (the default, `synchronous=FULL`), a loss of power. [`Durability::Normal`] commits without
+//! waiting for the disk: the file stays whole, but the last moments before a loss of power may be missing.
+//!
+//! # Concurrency
+//!
+//! One thread owns the connection that writes. It takes all calls that wait into one transaction and answers them
+//! after its commit, so that the cost of reaching the disk is shared. Two more threads answer questions, each from
+//! one state of the file, without holding up who writes. Between processes SQLite's own lock decides; a call waits
+//! for it up to [`SqliteOptions::busy_deadline`]. Who commits touches the file, and the others watch it; a look
+//! every second finds what a lost notification hid.
+//!
+//! # Back-up
+//!
+//! Copying the file alone while it is in use may miss what is still in the log beside it. Use
+//! `sqlite3 fluid.db "VACUUM INTO 'backup.db'"`, which works at any time.
+
+mod attempt;
+mod broker;
+mod cancel;
+mod claim;
+mod connection;
+mod counts;
+mod current;
+mod enqueue;
+mod error;
+mod filter;
+mod heads;
+mod history;
+mod instant;
+mod lease;
+mod logs;
+mod names;
+mod options;
+mod presence;
+mod purge;
+mod query;
+mod reader;
+mod record;
+mod schema;
+mod settings;
+mod sql;
+mod state;
+mod stats;
+mod store;
+mod tick;
+mod watch;
+mod writer;
+
+pub use broker::SqliteBroker;
+pub use options::{Durability, SqliteOptions};

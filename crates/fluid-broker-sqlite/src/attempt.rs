@@ -1,0 +1,94 @@
+//! How attempts end: by their consumer's word, or because their lease ran out.
+
+use fluid_core::{
+    AttemptOutcome, ErrorKind, Finish, Finished, LeaseRef, RunError, RunState,
+};
+
+use crate::current::Current;
+use crate::error::Outcome;
+use crate::sql;
+use crate::state::Stored;
+use crate::store::Writing;
+
+/// Leases that one claim deals with; more wait for the next one.
+const EXPIRED_AT_ONCE: i64 = 1000;
+
+pub(crate) fn finish(on: &mut Writing, batch: &[(LeaseRef, Finish)]) -> Outcome<Vec<Finished>> {
+    let mut finished = Vec::with_capacity(batch.len());
+    for (lease, finish) in batch {
+        finished.push(match Current::by_id(on, lease.run)? {
+            Some(current) if current.is_held_by(lease.token) => {
+                Finished::Written(finish_one(on, current, finish)?)
+            }
+            _ => Finished::Lost,
+        });
+    }
+    Ok(finished)
+}
+
+fn finish_one(on: &mut Writing, mut current: Current, finish: &Finish) -> Outcome<RunState> {
+    match finish {
+        Finish::Success(result) => current.end(on, Stored::Success, Some(result), None),
+        Finish::Failure(error) => {
+            current.failures += 1;
+            current.end(on, Stored::Failure, None, Some(error))
+        }
+        Finish::Aborted(error) => current.end(on, Stored::Aborted, None, Some(error)),
+        Finish::Retry { error, .. } if current.cancel_requested => {
+            current.abort(on, format!("cancelled; the attempt had failed: {error}"))
+        }
+        Finish::Retry { after, error } => {
+            current.failures += 1;
+            current.wait_for_next(on, AttemptOutcome::Failure, Some(error), Some(*after))
+        }
+        Finish::Released if current.survives => current.wait_for_adoption(on),
+        Finish::Released if current.cancel_requested => {
+            current.abort(on, "cancelled; its consumer stopped")
+        }
+        Finish::Released => current.wait_for_next(on, AttemptOutcome::Released, None, None),
+        // `Finish` may grow: what this broker does not know yet ends the attempt as a failure.
+        unknown => {
+            let why = format!("the SQLite broker does not know the end {unknown:?}");
+            let error = RunError::new(ErrorKind::Error, why);
+            current.end(on, Stored::Failure, None, Some(&error))
+        }
+    }
+}
+
+/// Deals with the leases that ran out; whether there may be more.
+pub(crate) fn expire(on: &mut Writing) -> Outcome<bool> {
+    let expired: Vec<i64> = on
+        .base
+        .connection
+        .prepare_cached(sql::EXPIRED)?
+        .query_map((on.now, EXPIRED_AT_ONCE), |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let more = i64::try_from(expired.len()).is_ok_and(|count| count == EXPIRED_AT_ONCE);
+    for seq in expired {
+        let current = Current::by_seq(on, seq)?;
+        expire_one(on, current)?;
+    }
+    Ok(more)
+}
+
+fn expire_one(on: &mut Writing, mut current: Current) -> Outcome<()> {
+    if current.survives {
+        current.wait_for_adoption(on)?;
+        return Ok(());
+    }
+    let consumer = current.consumer.clone().unwrap_or_default();
+    if current.cancel_requested {
+        let why = format!("cancelled; consumer {consumer:?} vanished before it ended the attempt");
+        current.abort(on, why)?;
+        return Ok(());
+    }
+    let why = format!("consumer {consumer:?} vanished: it did not extend its lease in time");
+    let error = RunError::new(ErrorKind::Lost, why);
+    current.interruptions += 1;
+    if current.interruptions > current.max_interruptions {
+        current.end(on, Stored::Interrupted, None, Some(&error))?;
+    } else {
+        current.wait_for_next(on, AttemptOutcome::Interrupted, Some(&error), None)?;
+    }
+    Ok(())
+}

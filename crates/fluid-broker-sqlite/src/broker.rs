@@ -1,0 +1,378 @@
+//! The broker: its threads, and each call of the seam handed to one of them.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fluid_core::{
+    Attempt, Broker, BrokerError, BrokerResult, Cancelled, ClaimRequest, Claimed, Clock,
+    ConsumerId, ConsumerInfo, Enqueued, Event, Finish, Finished, LeaseRef, LeaseStatus, LogBatch,
+    NewRun, Page, QueueName, Report, RunFilter, RunId, Settings, Stats, StoredLine, TaskName,
+    TaskRun, Tick, Ticked,
+};
+use jiff::Timestamp;
+use notify::RecommendedWatcher;
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+
+use crate::error::{Fault, Outcome};
+use crate::options::SqliteOptions;
+use crate::reader::{self, ReadJob, Reader};
+use crate::store::{Call, Reading, Writing};
+use crate::writer::{self, WriteJob, Writer};
+use crate::{
+    attempt, cancel, claim, connection, enqueue, history, lease, logs, presence, purge, query,
+    settings, stats, tick, watch,
+};
+
+/// Events that a subscriber may be behind.
+const EVENTS: usize = 1024;
+/// How many questions can be answered at once.
+const READERS: usize = 2;
+/// How often to look for changes by other processes in case a notification was lost.
+const POLL: Duration = Duration::from_secs(1);
+/// The same where there are no notifications.
+const POLL_UNWATCHED: Duration = Duration::from_millis(100);
+
+/// A broker in one SQLite file; see the [crate](crate).
+pub struct SqliteBroker {
+    url: String,
+    path: PathBuf,
+    clock: Arc<dyn Clock>,
+    events: broadcast::Sender<Event>,
+    /// `None` once the broker is being dropped.
+    writes: Option<mpsc::Sender<WriteJob>>,
+    reads: Option<mpsc::Sender<ReadJob>>,
+    closing: Arc<AtomicBool>,
+    watcher: Option<RecommendedWatcher>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl fmt::Debug for SqliteBroker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteBroker")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The connections of a broker, writer first.
+type Connections = (Writing, i64, Vec<Reading>);
+
+impl SqliteBroker {
+    /// Opens the file, makes it if there is none, and brings it to this build's schema version.
+    ///
+    /// Cancellation safe: a file that was being made or upgraded is whole.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unreachable`] when the directory is missing or permissions are, [`BrokerError::ReadOnly`],
+    /// [`BrokerError::Corrupt`] when it is no SQLite file, [`BrokerError::Invalid`] when it is a directory or
+    /// another application's file, [`BrokerError::SchemaTooNew`], [`BrokerError::Full`], and
+    /// [`BrokerError::Locked`] after the options' deadline.
+    pub async fn open(options: SqliteOptions) -> BrokerResult<Self> {
+        let url = options.describe();
+        let path = std::path::absolute(&options.path).map_err(|error| BrokerError::Invalid {
+            broker: url.clone(),
+            reason: format!("{:?} is no path: {error}", options.path),
+        })?;
+        let (events, _) = broadcast::channel(EVENTS);
+        let (writes, write_jobs) = mpsc::channel(writer::QUEUE);
+        let (reads, read_jobs) = mpsc::channel::<ReadJob>(reader::QUEUE);
+        let read_jobs = Arc::new(Mutex::new(read_jobs));
+        let poke = Arc::new(Notify::new());
+        let closing = Arc::new(AtomicBool::new(false));
+        let mut broker = Self {
+            url: url.clone(),
+            path: path.clone(),
+            clock: Arc::clone(&options.clock),
+            events: events.clone(),
+            writes: Some(writes),
+            reads: Some(reads),
+            closing: Arc::clone(&closing),
+            watcher: None,
+            threads: Vec::new(),
+        };
+
+        let (opened, opening) = oneshot::channel::<BrokerResult<Vec<Reading>>>();
+        let (start, started) = oneshot::channel::<Duration>();
+        let writer = {
+            let (poke, path, url) = (Arc::clone(&poke), path.clone(), url.clone());
+            move || {
+                let made = connection::prepare_file(&options).and_then(|()| {
+                    connect(&options, &path, &closing, events)
+                        .map_err(|fault| fault.to_error(&url, &options.path))
+                });
+                let (writing, version, readings) = match made {
+                    Ok(made) => made,
+                    Err(error) => return drop(opened.send(Err(error))),
+                };
+                // Who opened may have given up, here and below.
+                if opened.send(Ok(readings)).is_err() {
+                    return;
+                }
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+                let (Ok(runtime), Ok(poll)) = (runtime, started.blocking_recv()) else {
+                    return;
+                };
+                runtime.block_on(
+                    Writer {
+                        writing,
+                        jobs: write_jobs,
+                        poke,
+                        poll,
+                        broker: url,
+                        path,
+                        version,
+                    }
+                    .run(),
+                );
+            }
+        };
+        broker.spawn("fluid-sqlite-writer", writer)?;
+        let readings = opening.await.map_err(|_| broker.closed())??;
+        for reading in readings {
+            let reader = Reader {
+                reading,
+                jobs: Arc::clone(&read_jobs),
+                broker: url.clone(),
+                path: path.clone(),
+            };
+            broker.spawn("fluid-sqlite-reader", move || reader.run())?;
+        }
+        let poll = match watch::watch(&path, poke) {
+            Ok(watcher) => {
+                broker.watcher = Some(watcher);
+                POLL
+            }
+            Err(error) => {
+                tracing::warn!(broker = url, %error, "can't watch the file; changes by other processes are polled for");
+                POLL_UNWATCHED
+            }
+        };
+        start.send(poll).map_err(|_| broker.closed())?;
+        Ok(broker)
+    }
+
+    fn spawn(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> BrokerResult<()> {
+        let thread = thread::Builder::new()
+            .name(name.to_owned())
+            .spawn(run)
+            .map_err(|error| BrokerError::Other {
+                broker: self.url.clone(),
+                reason: format!("no thread can be started: {error}"),
+                source: Some(error),
+            })?;
+        self.threads.push(thread);
+        Ok(())
+    }
+
+    fn closed(&self) -> BrokerError {
+        Fault::Closed.to_error(&self.url, &self.path)
+    }
+
+    async fn write<F, T>(&self, work: F) -> BrokerResult<T>
+    where
+        F: FnMut(&mut Writing) -> Outcome<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (call, answer) = Call::new(work);
+        let writes = self.writes.as_ref().ok_or_else(|| self.closed())?;
+        writes
+            .send(Box::new(call))
+            .await
+            .map_err(|_| self.closed())?;
+        answer.await.map_err(|_| self.closed())?
+    }
+
+    async fn read<F, T>(&self, work: F) -> BrokerResult<T>
+    where
+        F: FnMut(&mut Reading) -> Outcome<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (call, answer) = Call::new(work);
+        let reads = self.reads.as_ref().ok_or_else(|| self.closed())?;
+        reads
+            .send(Box::new(call))
+            .await
+            .map_err(|_| self.closed())?;
+        answer.await.map_err(|_| self.closed())?
+    }
+}
+
+fn connect(
+    options: &SqliteOptions,
+    path: &Path,
+    closing: &Arc<AtomicBool>,
+    events: broadcast::Sender<Event>,
+) -> Outcome<Connections> {
+    let connection = connection::writer(options, path, closing)?;
+    let writing = Writing::new(
+        connection,
+        Arc::clone(&options.clock),
+        options.log_cap,
+        events,
+    );
+    let version = writer::data_version(&writing)?;
+    let mut readings = Vec::with_capacity(READERS);
+    for _ in 0..READERS {
+        readings.push(Reading::new(connection::reader(options, path, closing)?));
+    }
+    Ok((writing, version, readings))
+}
+
+impl Drop for SqliteBroker {
+    fn drop(&mut self) {
+        // Nobody waits for an answer any more, so the threads end after what they are at now.
+        self.closing.store(true, Ordering::Relaxed);
+        self.watcher = None;
+        self.writes = None;
+        self.reads = None;
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[async_trait]
+impl Broker for SqliteBroker {
+    fn describe(&self) -> String {
+        self.url.clone()
+    }
+
+    async fn now(&self) -> BrokerResult<Timestamp> {
+        Ok(self.clock.now())
+    }
+
+    async fn enqueue(&self, runs: Vec<NewRun>) -> BrokerResult<Vec<Enqueued>> {
+        if runs.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.write(move |on| enqueue::enqueue(on, &runs)).await
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> BrokerResult<Claimed> {
+        self.write(move |on| claim::claim(on, &request)).await
+    }
+
+    async fn extend(
+        &self,
+        leases: Vec<LeaseRef>,
+        lease: Duration,
+    ) -> BrokerResult<Vec<LeaseStatus>> {
+        if leases.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.write(move |on| lease::extend(on, &leases, lease)).await
+    }
+
+    async fn finish(&self, batch: Vec<(LeaseRef, Finish)>) -> BrokerResult<Vec<Finished>> {
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.write(move |on| attempt::finish(on, &batch)).await
+    }
+
+    async fn report(&self, reports: Vec<Report>) -> BrokerResult<()> {
+        if reports.is_empty() {
+            return Ok(());
+        }
+        self.write(move |on| lease::report(on, &reports)).await
+    }
+
+    async fn tick(&self, ticks: Vec<Tick>) -> BrokerResult<Vec<Ticked>> {
+        if ticks.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.write(move |on| tick::tick(on, &ticks)).await
+    }
+
+    async fn last_ticks(&self) -> BrokerResult<BTreeMap<TaskName, Timestamp>> {
+        self.read(tick::last).await
+    }
+
+    async fn cancel(&self, run: RunId) -> BrokerResult<Cancelled> {
+        self.write(move |on| cancel::cancel(on, run)).await
+    }
+
+    async fn retry(&self, filter: RunFilter, limit: usize) -> BrokerResult<Vec<RunId>> {
+        self.write(move |on| enqueue::retry(on, &filter, limit)).await
+    }
+
+    async fn purge(&self, filter: RunFilter, limit: usize) -> BrokerResult<usize> {
+        self.write(move |on| purge::purge(on, &filter, limit)).await
+    }
+
+    async fn get(&self, run: RunId) -> BrokerResult<Option<TaskRun>> {
+        self.read(move |on| query::get(on, run)).await
+    }
+
+    async fn attempts(&self, run: RunId) -> BrokerResult<Vec<Attempt>> {
+        self.read(move |on| history::attempts(on, run)).await
+    }
+
+    async fn list(
+        &self,
+        filter: RunFilter,
+        before: Option<RunId>,
+        limit: usize,
+    ) -> BrokerResult<Page> {
+        self.read(move |on| query::list(on, &filter, before, limit))
+            .await
+    }
+
+    async fn stats(&self) -> BrokerResult<Stats> {
+        self.read(stats::stats).await
+    }
+
+    async fn append_logs(&self, batches: Vec<LogBatch>) -> BrokerResult<()> {
+        if batches.is_empty() {
+            return Ok(());
+        }
+        self.write(move |on| logs::append(on, &batches)).await
+    }
+
+    async fn read_logs(
+        &self,
+        run: RunId,
+        after: u64,
+        limit: usize,
+    ) -> BrokerResult<Vec<StoredLine>> {
+        self.read(move |on| logs::read(on, run, after, limit)).await
+    }
+
+    async fn set_task_enabled(&self, task: TaskName, enabled: bool) -> BrokerResult<()> {
+        self.write(move |on| settings::set_task_enabled(on, &task, enabled))
+            .await
+    }
+
+    async fn set_queue_paused(&self, queue: QueueName, paused: bool) -> BrokerResult<()> {
+        self.write(move |on| settings::set_queue_paused(on, &queue, paused))
+            .await
+    }
+
+    async fn settings(&self) -> BrokerResult<Settings> {
+        self.read(settings::settings).await
+    }
+
+    async fn heartbeat(&self, consumer: ConsumerInfo, ttl: Duration) -> BrokerResult<()> {
+        self.write(move |on| presence::heartbeat(on, &consumer, ttl))
+            .await
+    }
+
+    async fn farewell(&self, consumer: ConsumerId) -> BrokerResult<()> {
+        self.write(move |on| presence::farewell(on, &consumer)).await
+    }
+
+    async fn consumers(&self) -> BrokerResult<Vec<ConsumerInfo>> {
+        let now = self.clock.now();
+        self.read(move |on| presence::consumers(on, now)).await
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+}

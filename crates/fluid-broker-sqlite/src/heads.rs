@@ -1,0 +1,152 @@
+//! The runs that wait for one thing, in the order of claiming, read page by page.
+
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use rusqlite::{OptionalExtension, Row};
+
+use crate::error::Outcome;
+use crate::sql;
+use crate::store::Writing;
+
+/// Runs behind full keys that are passed over one by one before each key is asked for its first run.
+const PASS_OVER: usize = 200;
+/// The most runs that are read at once.
+const PAGE: usize = 500;
+
+/// A run's place in the order of claiming: priority, due time, arrival.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Head {
+    priority: i64,
+    due_at: i64,
+    pub(crate) seq: i64,
+    pub(crate) key: Arc<str>,
+}
+
+/// What the runs wait for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A consumer, without a concurrency key.
+    Plain,
+    /// A consumer, with any concurrency key.
+    Keyed,
+    /// A consumer, with this concurrency key.
+    Lane(Arc<str>),
+    /// To be adopted.
+    Adoptable,
+}
+
+/// The runs of one task in one queue that wait for the same.
+#[derive(Debug)]
+pub(crate) struct Heads {
+    pub(crate) source: Source,
+    pub(crate) task: i64,
+    queue: i64,
+    page: VecDeque<Head>,
+    page_size: usize,
+    after: (i64, i64, i64),
+    passed_over: usize,
+    at_end: bool,
+}
+
+impl Heads {
+    pub(crate) fn new(source: Source, task: i64, queue: i64, wanted: usize) -> Self {
+        Self {
+            source,
+            task,
+            queue,
+            page: VecDeque::new(),
+            page_size: wanted.clamp(1, PAGE),
+            after: (i64::MIN, i64::MIN, i64::MIN),
+            passed_over: 0,
+            at_end: false,
+        }
+    }
+
+    /// The next run.
+    pub(crate) fn next(&mut self, on: &Writing) -> Outcome<Option<Head>> {
+        if self.page.is_empty() && !self.at_end {
+            self.read_page(on)?;
+        }
+        Ok(self.page.pop_front())
+    }
+
+    /// Notes that a run was passed over because its slot is full; false when the others need not be looked at one
+    /// by one.
+    pub(crate) fn pass_over(&mut self) -> bool {
+        self.passed_over += 1;
+        self.source == Source::Keyed && self.passed_over < PASS_OVER
+    }
+
+    /// Each key's runs by themselves.
+    pub(crate) fn lanes(&self, on: &Writing) -> Outcome<Vec<Self>> {
+        let mut next = on.base.connection.prepare_cached(sql::NEXT_LANE)?;
+        let mut lanes = Vec::new();
+        let mut last: Arc<str> = "".into();
+        loop {
+            let key = next.query_row((self.queue, self.task, &*last), |row| row.get::<_, Arc<str>>(0));
+            let Some(key) = key.optional()? else { return Ok(lanes) };
+            last = Arc::clone(&key);
+            lanes.push(Self::new(Source::Lane(key), self.task, self.queue, self.page_size));
+        }
+    }
+
+    fn read_page(&mut self, on: &Writing) -> Outcome<()> {
+        let connection = &on.base.connection;
+        let (priority, due_at, seq) = self.after;
+        let size = i64::try_from(self.page_size).unwrap_or(i64::MAX);
+        let place = (self.queue, self.task, priority, due_at, seq, size);
+        let none: Arc<str> = "".into();
+        let keyless = |row: &Row<'_>| head(row, Arc::clone(&none));
+        self.page = match &self.source {
+            Source::Plain => {
+                let mut heads = connection.prepare_cached(sql::HEAD_QUEUED)?;
+                heads.query_map(place, keyless)?.collect::<Result<_, _>>()?
+            }
+            Source::Adoptable => {
+                let mut heads = connection.prepare_cached(sql::HEAD_ADOPTABLE)?;
+                heads.query_map(place, keyless)?.collect::<Result<_, _>>()?
+            }
+            Source::Keyed => {
+                let mut heads = connection.prepare_cached(sql::HEAD_KEYED)?;
+                heads.query_map(place, |row| head(row, row.get(3)?))?.collect::<Result<_, _>>()?
+            }
+            Source::Lane(key) => {
+                let mut heads = connection.prepare_cached(sql::HEAD_LANE)?;
+                let place = (self.queue, self.task, priority, due_at, seq, size, &**key);
+                heads.query_map(place, |row| head(row, Arc::clone(key)))?.collect::<Result<_, _>>()?
+            }
+        };
+        self.at_end = self.page.len() < self.page_size;
+        if let Some(last) = self.page.back() {
+            self.after = (last.priority, last.due_at, last.seq);
+        }
+        Ok(())
+    }
+}
+
+fn head(row: &Row<'_>, key: Arc<str>) -> rusqlite::Result<Head> {
+    Ok(Head { priority: row.get(0)?, due_at: row.get(1)?, seq: row.get(2)?, key })
+}
+
+/// Heads have no order of their own: their first runs do.
+impl PartialEq for Heads {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Heads {}
+
+impl PartialOrd for Heads {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Heads {
+    fn cmp(&self, _: &Self) -> Ordering {
+        Ordering::Equal
+    }
+}

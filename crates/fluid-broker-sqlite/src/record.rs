@@ -1,0 +1,125 @@
+//! A row of the table of runs as a [`TaskRun`].
+
+use std::sync::Arc;
+
+use fluid_core::{
+    ConsumerId, JsonText, Params, Priority, Progress, RunError, RunId, TaskRun, Trigger,
+};
+use rusqlite::{Connection, Row};
+
+use crate::error::{Fault, Outcome};
+use crate::instant::{optional, timestamp};
+use crate::names::Names;
+use crate::state::{Coded, Stored};
+
+/// A run and what only the broker knows of it.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) seq: i64,
+    pub(crate) state: Stored,
+    pub(crate) task: i64,
+    pub(crate) queue: i64,
+    pub(crate) run: TaskRun,
+}
+
+pub(crate) fn corrupt(what: &str) -> Fault {
+    Fault::Corrupt(format!("a run has an unknown {what}"))
+}
+
+pub(crate) fn run_id(row: &Row<'_>, index: usize) -> Outcome<RunId> {
+    Ok(RunId::from_bytes(row.get(index)?))
+}
+
+pub(crate) fn optional_run_id(row: &Row<'_>, index: usize) -> Outcome<Option<RunId>> {
+    Ok(row.get::<_, Option<[u8; 16]>>(index)?.map(RunId::from_bytes))
+}
+
+pub(crate) fn state(code: i64) -> Outcome<Stored> {
+    Stored::from_code(code).ok_or_else(|| corrupt("state"))
+}
+
+pub(crate) fn consumer(name: Option<String>) -> Outcome<Option<ConsumerId>> {
+    name.map(|name| ConsumerId::parse(name).map_err(|error| Fault::Corrupt(error.to_string())))
+        .transpose()
+}
+
+pub(crate) fn run_error(json: Option<String>) -> Outcome<Option<RunError>> {
+    json.map(|json| {
+        serde_json::from_str(&json)
+            .map_err(|error| Fault::Corrupt(format!("a run's error is unreadable: {error}")))
+    })
+    .transpose()
+}
+
+/// An error as text for the file.
+pub(crate) fn error_text(error: Option<&RunError>) -> Outcome<Option<String>> {
+    error
+        .map(|error| {
+            serde_json::to_string(error)
+                .map_err(|cause| Fault::Corrupt(format!("an error can't be written: {cause}")))
+        })
+        .transpose()
+}
+
+fn params(json: &str, secrets: Option<String>) -> Outcome<Params> {
+    let secrets: Vec<String> = match secrets {
+        None => Vec::new(),
+        Some(secrets) => serde_json::from_str(&secrets)
+            .map_err(|error| Fault::Corrupt(format!("a run's secrets are unreadable: {error}")))?,
+    };
+    Ok(Params::stored(JsonText::trusted(json), secrets))
+}
+
+impl Record {
+    /// Reads a row of the columns that [`RUN_BY_ID`](crate::sql::RUN_BY_ID) and its like have.
+    pub(crate) fn read(
+        row: &Row<'_>,
+        connection: &Connection,
+        names: &mut Names,
+    ) -> Outcome<Self> {
+        let stored = state(row.get(4)?)?;
+        let (task, queue) = (row.get(2)?, row.get(3)?);
+        let params = params(row.get_ref(26)?.as_str().map_err(rusqlite::Error::from)?, row.get(27)?)?;
+        let created_at = timestamp(row.get(13)?)?;
+        let mut new =
+            fluid_core::NewRun::new(names.tasks.name(connection, task)?, params);
+        new.id = run_id(row, 1)?;
+        new.queue = names.queues.name(connection, queue)?;
+        new.priority = Priority::from_code(row.get(5)?).ok_or_else(|| corrupt("priority"))?;
+        new.trigger = Trigger::from_code(row.get(12)?).ok_or_else(|| corrupt("trigger"))?;
+        new.parent = optional_run_id(row, 23)?;
+        new.root = optional_run_id(row, 24)?;
+        new.retry_of = optional_run_id(row, 25)?;
+        new.concurrency_key = row.get(22)?;
+        new.max_interruptions = row.get(9)?;
+        let mut run = TaskRun::enqueued(&new, created_at, timestamp(row.get(14)?)?);
+        run.state = stored.public();
+        run.attempt = row.get(6)?;
+        run.failures = row.get(7)?;
+        run.interruptions = row.get(8)?;
+        run.cancel_requested = row.get(10)?;
+        run.started_at = optional(row.get(15)?)?;
+        run.ended_at = optional(row.get(16)?)?;
+        run.consumer = consumer(row.get(17)?)?;
+        run.execution = row.get(18)?;
+        run.waiting = row.get(19)?;
+        run.progress = match row.get::<_, Option<f64>>(20)? {
+            None => None,
+            Some(fraction) => Some(Progress {
+                fraction,
+                message: row.get::<_, Option<String>>(21)?.unwrap_or_default(),
+            }),
+        };
+        run.result = row
+            .get::<_, Option<Arc<str>>>(28)?
+            .map(JsonText::trusted);
+        run.error = run_error(row.get(29)?)?;
+        Ok(Self {
+            seq: row.get(0)?,
+            state: stored,
+            task,
+            queue,
+            run,
+        })
+    }
+}

@@ -1,0 +1,215 @@
+//! Every statement with a fixed text, in one place, so that one test can ask how each of them is carried out.
+//!
+//! The numbers of states are those of [`Stored`](crate::state::Stored).
+
+macro_rules! statements {
+    ($($(#[$doc:meta])* $name:ident = $text:expr;)*) => {
+        $($(#[$doc])* pub(crate) const $name: &str = $text;)*
+
+        /// All of them, by name.
+        #[cfg(test)]
+        pub(crate) const ALL: &[(&str, &str)] = &[$((stringify!($name), $name),)*];
+    };
+}
+
+macro_rules! run_columns {
+    () => {
+        "seq, id, task, queue, state, priority, attempt, failures, interruptions, max_interruptions, \
+         cancel_requested, survives, trigger, created_at, due_at, started_at, ended_at, consumer, execution, \
+         waiting, progress, progress_message, ckey, parent, root, retry_of, params, secrets, result, error, \
+         unique_key"
+    };
+}
+
+macro_rules! current_columns {
+    () => {
+        "seq, id, task, queue, state, attempt, failures, interruptions, max_interruptions, cancel_requested, \
+         survives, due_at, started_at, consumer, execution, unique_key, lease_token"
+    };
+}
+
+/// What a filter asks of a run. Bound are, in every question about many runs: ?1 an upper bound, ?2 how many,
+/// ?3 and ?4 what the index is searched for, and from ?5 on the parts of the filter, each `NULL` for any.
+macro_rules! passes {
+    () => {
+        " AND (?5 IS NULL OR task IN (SELECT value FROM json_each(?5))) \
+          AND (?6 IS NULL OR state IN (SELECT value FROM json_each(?6))) \
+          AND (?7 IS NULL OR queue IN (SELECT value FROM json_each(?7))) \
+          AND (?8 IS NULL OR parent = ?8) \
+          AND (?9 IS NULL OR root = ?9 OR id = ?9) \
+          AND (?10 IS NULL OR created_at >= ?10) \
+          AND (?11 IS NULL OR created_at < ?11) \
+          AND (?12 IS NULL OR ended_at < ?12)"
+    };
+}
+
+/// Newest runs first, found by an index.
+macro_rules! newest {
+    ($index:literal, $searched:literal) => {
+        concat!(
+            "SELECT ", run_columns!(), " FROM runs INDEXED BY ", $index, " WHERE ", $searched,
+            " AND id < ?1", passes!(), " ORDER BY id DESC LIMIT ?2"
+        )
+    };
+}
+
+/// Finished runs, those that ended first before the others, found by an index.
+macro_rules! oldest {
+    ($index:literal, $searched:literal) => {
+        concat!(
+            "SELECT seq, id, task, queue, state, unique_key, ended_at FROM runs INDEXED BY ", $index, " WHERE ",
+            $searched, " AND ended_at < ?1", passes!(), " ORDER BY ended_at LIMIT ?2"
+        )
+    };
+}
+
+statements! {
+    TASK_ID = "SELECT id FROM tasks WHERE name = ?1";
+    TASK_NAME = "SELECT name FROM tasks WHERE id = ?1";
+    TASK_ADD = "INSERT INTO tasks (name) VALUES (?1)";
+    TASK_DISABLED = "SELECT disabled FROM tasks WHERE id = ?1";
+    TASK_SET = "UPDATE tasks SET disabled = ?2 WHERE id = ?1 AND disabled <> ?2";
+    TASKS_DISABLED = "SELECT name FROM tasks WHERE disabled <> 0";
+    QUEUE_ID = "SELECT id FROM queues WHERE name = ?1";
+    QUEUE_NAME = "SELECT name FROM queues WHERE id = ?1";
+    QUEUE_ADD = "INSERT INTO queues (name) VALUES (?1)";
+    QUEUE_SET = "UPDATE queues SET paused = ?2 WHERE id = ?1 AND paused <> ?2";
+    QUEUES_PAUSED = "SELECT name FROM queues WHERE paused <> 0";
+
+    COUNT_ADD = "INSERT INTO counts (state, task, queue, n) VALUES (?1, ?2, ?3, ?4) \
+                 ON CONFLICT (state, task, queue) DO UPDATE SET n = n + excluded.n";
+    COUNTS = "SELECT state, task, queue, n FROM counts WHERE n <> 0";
+    COUNT_BUSY = "SELECT coalesce(sum(n), 0) FROM counts WHERE state IN (2, 3) AND task = ?1";
+    /// Where runs wait that may be claimed: pauses and disabled tasks don't hold up adoptions.
+    LANES_WAITING = "SELECT c.state, c.task, c.queue FROM counts c JOIN tasks t ON t.id = c.task \
+                     JOIN queues q ON q.id = c.queue WHERE c.state IN (1, 2) AND c.n > 0 \
+                     AND (c.state = 2 OR (t.disabled = 0 AND q.paused = 0))";
+
+    NEWEST = newest!("runs_id", "(?3 IS NULL AND ?4 IS NULL)");
+    NEWEST_ITSELF = newest!("runs_id", "id = ?3");
+    NEWEST_OF_ROOT = newest!("runs_root", "root = ?3");
+    NEWEST_OF_PARENT = newest!("runs_parent", "parent = ?3");
+    NEWEST_OF_TASK = newest!("runs_task", "task = ?3");
+    NEWEST_SCHEDULED = newest!("runs_scheduled", "state = 0 AND due_at >= ?3");
+    NEWEST_QUEUED = newest!("runs_queued", "state = 1 AND ckey = '' AND queue = ?3 AND task = ?4");
+    NEWEST_KEYED = newest!("runs_keyed", "state = 1 AND ckey <> '' AND queue = ?3 AND task = ?4");
+    NEWEST_ADOPTABLE = newest!("runs_adoptable", "state = 2 AND queue = ?3 AND task = ?4");
+    NEWEST_RUNNING = newest!("runs_leased", "state = 3 AND lease_until >= ?3");
+    NEWEST_FINISHED = newest!("runs_finished", "state >= 4 AND state = ?3");
+
+    OLDEST_ITSELF = oldest!("runs_id", "id = ?3");
+    OLDEST_OF_ROOT = oldest!("runs_root", "root = ?3");
+    OLDEST_OF_PARENT = oldest!("runs_parent", "parent = ?3");
+    OLDEST_OF_TASK = oldest!("runs_task", "task = ?3");
+    OLDEST_FINISHED = oldest!("runs_finished", "state >= 4 AND state = ?3");
+
+    RUN_ADD = "INSERT INTO runs (id, task, queue, state, priority, max_interruptions, trigger, created_at, due_at, \
+               ckey, unique_key, parent, root, retry_of, params, secrets) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
+               ON CONFLICT (id) DO NOTHING";
+    RUN_BY_ID = concat!("SELECT ", run_columns!(), " FROM runs WHERE id = ?1");
+    RUN_BY_SEQ = concat!("SELECT ", run_columns!(), " FROM runs WHERE seq = ?1");
+    /// What [`Current`](crate::current::Current) is read from.
+    CURRENT_BY_ID = concat!("SELECT ", current_columns!(), " FROM runs WHERE id = ?1");
+    CURRENT_BY_SEQ = concat!("SELECT ", current_columns!(), " FROM runs WHERE seq = ?1");
+    RUN_ERROR = "SELECT error FROM runs WHERE seq = ?1";
+    RUN_SEQ = "SELECT seq FROM runs WHERE id = ?1";
+
+    HEAD_QUEUED = "SELECT priority, due_at, seq FROM runs INDEXED BY runs_queued \
+                   WHERE state = 1 AND ckey = '' AND queue = ?1 AND task = ?2 \
+                   AND (priority, due_at, seq) > (?3, ?4, ?5) ORDER BY priority, due_at, seq LIMIT ?6";
+    HEAD_KEYED = "SELECT priority, due_at, seq, ckey FROM runs INDEXED BY runs_keyed \
+                  WHERE state = 1 AND ckey <> '' AND queue = ?1 AND task = ?2 \
+                  AND (priority, due_at, seq) > (?3, ?4, ?5) ORDER BY priority, due_at, seq LIMIT ?6";
+    HEAD_ADOPTABLE = "SELECT priority, due_at, seq FROM runs INDEXED BY runs_adoptable \
+                      WHERE state = 2 AND queue = ?1 AND task = ?2 AND (priority, due_at, seq) > (?3, ?4, ?5) \
+                      ORDER BY priority, due_at, seq LIMIT ?6";
+    HEAD_LANE = "SELECT priority, due_at, seq FROM runs INDEXED BY runs_lanes \
+                 WHERE state = 1 AND ckey <> '' AND queue = ?1 AND task = ?2 AND ckey = ?7 \
+                 AND (priority, due_at, seq) > (?3, ?4, ?5) ORDER BY priority, due_at, seq LIMIT ?6";
+    NEXT_LANE = "SELECT ckey FROM runs INDEXED BY runs_lanes \
+                 WHERE state = 1 AND ckey <> '' AND queue = ?1 AND task = ?2 AND ckey > ?3 ORDER BY ckey LIMIT 1";
+    BUSY_KEYED = "SELECT count(*) FROM runs INDEXED BY runs_busy \
+                  WHERE state >= 2 AND state <= 3 AND ckey <> '' AND task = ?1";
+    BUSY_LANE = "SELECT count(*) FROM runs INDEXED BY runs_busy \
+                 WHERE state >= 2 AND state <= 3 AND ckey <> '' AND task = ?1 AND ckey = ?2";
+    OLDEST_QUEUED = "SELECT due_at FROM runs INDEXED BY runs_queued \
+                     WHERE state = 1 AND ckey = '' AND queue = ?1 AND task = ?2 AND priority = ?3 ORDER BY due_at LIMIT 1";
+    OLDEST_KEYED = "SELECT due_at FROM runs INDEXED BY runs_keyed \
+                    WHERE state = 1 AND ckey <> '' AND queue = ?1 AND task = ?2 AND priority = ?3 \
+                    ORDER BY due_at LIMIT 1";
+    OLDEST_ADOPTABLE = "SELECT due_at FROM runs INDEXED BY runs_adoptable \
+                        WHERE state = 2 AND queue = ?1 AND task = ?2 AND priority = ?3 ORDER BY due_at LIMIT 1";
+
+    DUE = "SELECT seq, id, task, queue FROM runs INDEXED BY runs_scheduled \
+           WHERE state = 0 AND due_at <= ?1 ORDER BY due_at, seq LIMIT ?2";
+    NEXT_DUE = "SELECT due_at FROM runs INDEXED BY runs_scheduled WHERE state = 0 AND due_at >= ?1 \
+                ORDER BY due_at LIMIT 1";
+    EXPIRED = "SELECT seq FROM runs INDEXED BY runs_leased \
+               WHERE state = 3 AND lease_until <= ?1 ORDER BY lease_until LIMIT ?2";
+    NEXT_EXPIRY = "SELECT lease_until FROM runs INDEXED BY runs_leased WHERE state = 3 AND lease_until >= ?1 \
+                   ORDER BY lease_until LIMIT 1";
+
+    SET_QUEUED = "UPDATE runs SET state = 1 WHERE seq = ?1";
+    SET_CANCEL = "UPDATE runs SET cancel_requested = 1 WHERE seq = ?1";
+    SET_LEASE = "UPDATE runs SET lease_until = ?2 WHERE seq = ?1";
+    SET_RUNNING = "UPDATE runs SET state = 3, attempt = ?2, survives = ?3, started_at = ?4, lease_until = ?5, \
+                   lease_token = ?6, consumer = ?7, execution = ?8 WHERE seq = ?1";
+    /// Back to waiting, in whatever way.
+    SET_WAITING = "UPDATE runs SET state = ?2, due_at = ?3, failures = ?4, interruptions = ?5, error = coalesce(?6, error), \
+                   lease_until = NULL, lease_token = NULL, waiting = NULL, progress = NULL, \
+                   progress_message = NULL WHERE seq = ?1";
+    SET_ENDED = "UPDATE runs SET state = ?2, ended_at = ?3, failures = ?4, interruptions = ?5, result = ?6, \
+                 error = ?7, cancel_requested = 0, lease_until = NULL, lease_token = NULL, waiting = NULL, \
+                 progress = NULL, progress_message = NULL WHERE seq = ?1";
+    SET_PROGRESS = "UPDATE runs SET progress = ?2, progress_message = ?3 WHERE seq = ?1";
+    SET_EXECUTION = "UPDATE runs SET execution = ?2 WHERE seq = ?1";
+    SET_WHY_WAITING = "UPDATE runs SET waiting = ?2 WHERE seq = ?1";
+    RUN_DROP = "DELETE FROM runs WHERE seq = ?1";
+
+    ATTEMPT_ADD = "INSERT INTO attempts (run, number, consumer, execution, started_at, ended_at, outcome, error) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    ATTEMPTS = "SELECT number, consumer, execution, started_at, ended_at, outcome, error FROM attempts \
+                WHERE run = ?1 ORDER BY number";
+    ATTEMPTS_DROP = "DELETE FROM attempts WHERE run = ?1";
+
+    UNIQUE_GET = "SELECT run, frees_at, finished FROM uniques WHERE task = ?1 AND key = ?2";
+    UNIQUE_PUT = "INSERT INTO uniques (task, key, run, frees_at, finished) VALUES (?1, ?2, ?3, ?4, 0) \
+                  ON CONFLICT (task, key) DO UPDATE SET run = excluded.run, frees_at = excluded.frees_at, finished = 0";
+    UNIQUE_FREE = "DELETE FROM uniques WHERE task = ?1 AND key = ?2 AND run = ?3 \
+                   AND (frees_at IS NULL OR frees_at <= ?4)";
+    UNIQUE_FINISHED = "UPDATE uniques SET finished = 1 WHERE task = ?1 AND key = ?2 AND run = ?3";
+    UNIQUE_DROP = "DELETE FROM uniques WHERE task = ?1 AND key = ?2 AND run = ?3";
+    UNIQUES_OVER = "SELECT task, key, run FROM uniques INDEXED BY uniques_over \
+                    WHERE finished = 1 AND frees_at <= ?1 ORDER BY frees_at LIMIT ?2";
+
+    RATE_GET = "SELECT arrival FROM rates WHERE task = ?1 AND ckey = ?2";
+    RATE_PUT = "INSERT INTO rates (task, ckey, arrival) VALUES (?1, ?2, ?3) \
+                ON CONFLICT (task, ckey) DO UPDATE SET arrival = excluded.arrival";
+    RATES_OVER = "SELECT task, ckey FROM rates INDEXED BY rates_over WHERE arrival <= ?1 ORDER BY arrival LIMIT ?2";
+    RATE_DROP = "DELETE FROM rates WHERE task = ?1 AND ckey = ?2";
+
+    TICK_ADD = "INSERT INTO ticks (task, instant, seen_at) VALUES (?1, ?2, ?3) ON CONFLICT (task, instant) DO NOTHING";
+    TICKS_OLD = "SELECT task, instant FROM ticks INDEXED BY ticks_old WHERE seen_at <= ?1 ORDER BY seen_at LIMIT ?2";
+    TICK_DROP = "DELETE FROM ticks WHERE task = ?1 AND instant = ?2 \
+                 AND instant < (SELECT max(instant) FROM ticks WHERE task = ?1)";
+    /// A tick that is kept for good leaves the index of those that may go.
+    TICK_KEEP = "UPDATE ticks SET seen_at = NULL WHERE task = ?1 AND instant = ?2";
+    TICKS_LAST = "SELECT t.name, (SELECT max(instant) FROM ticks WHERE task = t.id) FROM tasks t";
+
+    LOG_HEAD = "SELECT lines, bytes, cut FROM log_heads WHERE run = ?1";
+    LOG_HEAD_PUT = "INSERT INTO log_heads (run, lines, bytes, cut) VALUES (?1, ?2, ?3, ?4) \
+                    ON CONFLICT (run) DO UPDATE SET lines = excluded.lines, bytes = excluded.bytes, cut = excluded.cut";
+    LOG_ADD = "INSERT INTO logs (run, position, attempt, at, stream, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    LOG_READ = "SELECT position, attempt, at, stream, text FROM logs \
+                WHERE run = ?1 AND position > ?2 ORDER BY position LIMIT ?3";
+    LOG_DROP = "DELETE FROM logs WHERE run = ?1";
+    LOG_HEAD_DROP = "DELETE FROM log_heads WHERE run = ?1";
+
+    CONSUMER_PUT = "INSERT INTO consumers (id, info, seen_at, expires_at) VALUES (?1, ?2, ?3, ?4) \
+                    ON CONFLICT (id) DO UPDATE SET info = excluded.info, seen_at = excluded.seen_at, \
+                    expires_at = excluded.expires_at";
+    CONSUMERS_EXPIRED_DROP = "DELETE FROM consumers WHERE expires_at <= ?1";
+    CONSUMER_DROP = "DELETE FROM consumers WHERE id = ?1";
+    CONSUMERS = "SELECT info, seen_at FROM consumers WHERE expires_at > ?1";
+}

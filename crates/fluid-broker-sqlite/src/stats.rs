@@ -1,0 +1,43 @@
+//! How many runs there are.
+
+use fluid_core::{Priority, Stats};
+use rusqlite::OptionalExtension;
+
+use crate::error::Outcome;
+use crate::filter::counts;
+use crate::instant::optional;
+use crate::sql;
+use crate::state::{Coded, Stored};
+use crate::store::Reading;
+
+pub(crate) fn stats(on: &mut Reading) -> Outcome<Stats> {
+    let mut stats = Stats::default();
+    let mut oldest: Option<i64> = None;
+    for (stored, task, queue, n) in counts(on)? {
+        let state = stored.public();
+        let n = u64::try_from(n).unwrap_or(0);
+        let name = on.names.tasks.name(&on.connection, task)?;
+        *stats.tasks.entry(name).or_default().entry(state).or_default() += n;
+        if state.is_terminal() {
+            continue;
+        }
+        let name = on.names.queues.name(&on.connection, queue)?;
+        *stats.queues.entry(name).or_default().entry(state).or_default() += n;
+        let waiting: &[&str] = match stored {
+            Stored::Queued => &[sql::OLDEST_QUEUED, sql::OLDEST_KEYED],
+            Stored::Adoptable => &[sql::OLDEST_ADOPTABLE],
+            _ => &[],
+        };
+        for sql in waiting {
+            let mut find = on.connection.prepare_cached(sql)?;
+            for priority in Priority::ALL {
+                let due: Option<i64> = find
+                    .query_row((queue, task, priority.code()), |row| row.get(0))
+                    .optional()?;
+                oldest = [oldest, due].into_iter().flatten().min();
+            }
+        }
+    }
+    stats.oldest_queued = optional(oldest)?;
+    Ok(stats)
+}

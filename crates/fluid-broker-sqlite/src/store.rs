@@ -1,0 +1,180 @@
+//! What the operations work on: a connection and what goes with it.
+
+use std::sync::Arc;
+
+use fluid_core::{BrokerResult, Clock, Event, LogCap, RunId, TaskName};
+use rusqlite::Connection;
+use tokio::sync::{broadcast, oneshot};
+
+use crate::counts::Counts;
+use crate::error::Outcome;
+use crate::names::Names;
+
+/// A connection and the names it knows.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    pub(crate) connection: Connection,
+    pub(crate) names: Names,
+}
+
+impl Reading {
+    pub(crate) fn new(connection: Connection) -> Self {
+        Self {
+            connection,
+            names: Names::new(),
+        }
+    }
+}
+
+/// The one connection that writes, within a transaction.
+#[derive(Debug)]
+pub(crate) struct Writing {
+    pub(crate) base: Reading,
+    pub(crate) counts: Counts,
+    /// The broker's clock, in microseconds.
+    pub(crate) now: i64,
+    pub(crate) log_cap: LogCap,
+    clock: Arc<dyn Clock>,
+    events: broadcast::Sender<Event>,
+    untold: Vec<Event>,
+    changes_before: u64,
+}
+
+impl Writing {
+    pub(crate) fn new(
+        connection: Connection,
+        clock: Arc<dyn Clock>,
+        log_cap: LogCap,
+        events: broadcast::Sender<Event>,
+    ) -> Self {
+        Self {
+            base: Reading::new(connection),
+            counts: Counts::default(),
+            now: 0,
+            log_cap,
+            clock,
+            events,
+            untold: Vec::new(),
+            changes_before: 0,
+        }
+    }
+
+    /// An event to be told once its cause is committed.
+    pub(crate) fn tell(&mut self, event: Event) {
+        if self.events.receiver_count() > 0 {
+            self.untold.push(event);
+        }
+    }
+
+    /// A run waits for a consumer.
+    pub(crate) fn tell_claimable(&mut self, run: RunId, task: i64) -> Outcome<()> {
+        if self.events.receiver_count() > 0 {
+            let task = self.task_name(task)?;
+            self.untold.push(Event::Enqueued { run, task });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn task_name(&mut self, task: i64) -> Outcome<TaskName> {
+        self.base.names.tasks.name(&self.base.connection, task)
+    }
+
+    pub(crate) fn begin(&mut self) -> Outcome<()> {
+        self.base
+            .connection
+            .prepare_cached("BEGIN IMMEDIATE")?
+            .execute([])?;
+        self.changes_before = self.base.connection.total_changes();
+        Ok(())
+    }
+
+    /// Looks at the clock: each call happens at one instant.
+    pub(crate) fn tick(&mut self) {
+        self.now = self.clock.now().as_microsecond();
+    }
+
+    pub(crate) fn commit(&mut self) -> Outcome<()> {
+        self.counts.write(&self.base.connection)?;
+        self.base.connection.prepare_cached("COMMIT")?.execute([])?;
+        Ok(())
+    }
+
+    pub(crate) fn roll_back(&mut self) {
+        self.counts.forget();
+        self.base.names.forget();
+        self.untold.clear();
+        // SQLite has rolled back by itself after some failures.
+        if !self.base.connection.is_autocommit() {
+            let _ = self.base.connection.execute_batch("ROLLBACK");
+        }
+    }
+
+    /// Whether the transaction that was just committed changed anything.
+    pub(crate) fn has_written(&self) -> bool {
+        self.base.connection.total_changes() != self.changes_before
+    }
+
+    pub(crate) fn tell_all(&mut self) {
+        for event in self.untold.drain(..) {
+            // Nobody listening is no fault.
+            let _ = self.events.send(event);
+        }
+    }
+
+    pub(crate) fn tell_changed(&self) {
+        let _ = self.events.send(Event::Changed);
+    }
+}
+
+/// A call that waits for its thread.
+pub(crate) trait Job<C>: Send {
+    fn run(&mut self, on: &mut C) -> Outcome<()>;
+    /// Nobody waits for the answer any more.
+    fn is_abandoned(&self) -> bool;
+    /// Answers with what [`run`](Self::run) brought, or with an error.
+    fn answer(self: Box<Self>, error: Option<fluid_core::BrokerError>);
+}
+
+/// The closure of one call, which may be run again after its transaction failed, and where its answer goes.
+pub(crate) struct Call<F, T> {
+    work: F,
+    value: Option<T>,
+    reply: oneshot::Sender<BrokerResult<T>>,
+}
+
+impl<F, T> Call<F, T> {
+    pub(crate) fn new(work: F) -> (Self, oneshot::Receiver<BrokerResult<T>>) {
+        let (reply, answer) = oneshot::channel();
+        let call = Self {
+            work,
+            value: None,
+            reply,
+        };
+        (call, answer)
+    }
+}
+
+impl<C, F, T> Job<C> for Call<F, T>
+where
+    F: FnMut(&mut C) -> Outcome<T> + Send,
+    T: Send,
+{
+    fn run(&mut self, on: &mut C) -> Outcome<()> {
+        self.value = Some((self.work)(on)?);
+        Ok(())
+    }
+
+    fn is_abandoned(&self) -> bool {
+        self.reply.is_closed()
+    }
+
+    fn answer(self: Box<Self>, error: Option<fluid_core::BrokerError>) {
+        let answer = match (error, self.value) {
+            (Some(error), _) => Err(error),
+            (None, Some(value)) => Ok(value),
+            (None, None) => return,
+        };
+        // Who asked may be gone.
+        let _ = self.reply.send(answer);
+    }
+}

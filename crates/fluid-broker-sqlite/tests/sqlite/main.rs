@@ -1,0 +1,5 @@
+//! What the broker promises, on real files.
+
+#![expect(clippy::unwrap_used, reason = "a test that finds a fault panics")]
+
+mod conformance;
