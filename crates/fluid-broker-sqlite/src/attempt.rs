@@ -1,8 +1,6 @@
 //! How attempts end: by their consumer's word, or because their lease ran out.
 
-use fluid_core::{
-    AttemptOutcome, ErrorKind, Finish, Finished, LeaseRef, RunError, RunState,
-};
+use fluid_core::{AttemptOutcome, ErrorKind, Finish, Finished, LeaseRef, RunError, RunState};
 
 use crate::current::Current;
 use crate::error::Outcome;

@@ -114,7 +114,9 @@ impl SqliteBroker {
                 if opened.send(Ok(readings)).is_err() {
                     return;
                 }
-                let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_time()
+                    .build();
                 let (Ok(runtime), Ok(poll)) = (runtime, started.blocking_recv()) else {
                     return;
                 };
@@ -266,7 +268,8 @@ impl Broker for SqliteBroker {
         if leases.is_empty() {
             return Ok(Vec::new());
         }
-        self.write(move |on| lease::extend(on, &leases, lease)).await
+        self.write(move |on| lease::extend(on, &leases, lease))
+            .await
     }
 
     async fn finish(&self, batch: Vec<(LeaseRef, Finish)>) -> BrokerResult<Vec<Finished>> {
@@ -299,7 +302,8 @@ impl Broker for SqliteBroker {
     }
 
     async fn retry(&self, filter: RunFilter, limit: usize) -> BrokerResult<Vec<RunId>> {
-        self.write(move |on| enqueue::retry(on, &filter, limit)).await
+        self.write(move |on| enqueue::retry(on, &filter, limit))
+            .await
     }
 
     async fn purge(&self, filter: RunFilter, limit: usize) -> BrokerResult<usize> {
@@ -364,7 +368,8 @@ impl Broker for SqliteBroker {
     }
 
     async fn farewell(&self, consumer: ConsumerId) -> BrokerResult<()> {
-        self.write(move |on| presence::farewell(on, &consumer)).await
+        self.write(move |on| presence::farewell(on, &consumer))
+            .await
     }
 
     async fn consumers(&self) -> BrokerResult<Vec<ConsumerInfo>> {

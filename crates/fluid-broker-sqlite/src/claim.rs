@@ -51,7 +51,9 @@ pub(crate) fn claim(on: &mut Writing, request: &ClaimRequest) -> Outcome<Claimed
     while runs.len() < request.limit
         && let Some(Reverse((head, mut heads))) = queue.pop()
     {
-        let Some(task_limits) = limits.get(&heads.task) else { continue };
+        let Some(task_limits) = limits.get(&heads.task) else {
+            continue;
+        };
         let slot: Slot = (heads.task, Arc::clone(&head.key));
         let admission = if waits.contains_key(&slot) {
             Admission::Full
@@ -193,7 +195,9 @@ fn count_busy(on: &mut Writing, (task, key): &Slot) -> Outcome<i64> {
     on.counts.write(&on.base.connection)?;
     let connection = &on.base.connection;
     let one = |sql: &str| -> Outcome<i64> {
-        Ok(connection.prepare_cached(sql)?.query_row([task], |row| row.get(0))?)
+        Ok(connection
+            .prepare_cached(sql)?
+            .query_row([task], |row| row.get(0))?)
     };
     if key.is_empty() {
         return Ok(one(sql::COUNT_BUSY)? - one(sql::BUSY_KEYED)?);
@@ -206,14 +210,19 @@ fn count_busy(on: &mut Writing, (task, key): &Slot) -> Outcome<i64> {
 fn admit_rate(on: &Writing, (task, key): &Slot, rate: RateLimit) -> Outcome<Result<(), i64>> {
     let connection = &on.base.connection;
     let mut get = connection.prepare_cached(sql::RATE_GET)?;
-    let arrival = get.query_row((task, &**key), |row| row.get(0)).optional()?.unwrap_or(0);
+    let arrival = get
+        .query_row((task, &**key), |row| row.get(0))
+        .optional()?
+        .unwrap_or(0);
     let next = match rate.admit(arrival, on.now) {
         Ok(next) => next,
         Err(from) => return Ok(Err(from)),
     };
     let over: Vec<(i64, String)> = connection
         .prepare_cached(sql::RATES_OVER)?
-        .query_map((on.now, RATES_AT_ONCE), |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map((on.now, RATES_AT_ONCE), |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?
         .collect::<Result<_, _>>()?;
     let mut drop = connection.prepare_cached(sql::RATE_DROP)?;
     for slot in over {
@@ -231,13 +240,23 @@ fn start(
     request: &ClaimRequest,
     survives: bool,
 ) -> Outcome<(TaskRun, LeaseToken)> {
-    let Record { state, task, queue, mut run, .. } = {
+    let Record {
+        state,
+        task,
+        queue,
+        mut run,
+        ..
+    } = {
         let base = &mut on.base;
         let mut get = base.connection.prepare_cached(sql::RUN_BY_SEQ)?;
         let record = get
-            .query_row([seq], |row| Ok(Record::read(row, &base.connection, &mut base.names)))
+            .query_row([seq], |row| {
+                Ok(Record::read(row, &base.connection, &mut base.names))
+            })
             .optional()?;
-        record.ok_or_else(|| Fault::Corrupt(format!("an index knows run {seq}, its table does not")))??
+        record.ok_or_else(|| {
+            Fault::Corrupt(format!("an index knows run {seq}, its table does not"))
+        })??
     };
     if state != Stored::Adoptable {
         run.attempt += 1;
@@ -245,16 +264,19 @@ fn start(
         run.execution = None;
     }
     let token = LeaseToken::random();
-    on.base.connection.prepare_cached(sql::SET_RUNNING)?.execute((
-        seq,
-        run.attempt,
-        survives,
-        run.started_at.map(|at| at.as_microsecond()),
-        later(on.now, request.lease),
-        token.as_i64(),
-        request.consumer.as_str(),
-        &run.execution,
-    ))?;
+    on.base
+        .connection
+        .prepare_cached(sql::SET_RUNNING)?
+        .execute((
+            seq,
+            run.attempt,
+            survives,
+            run.started_at.map(|at| at.as_microsecond()),
+            later(on.now, request.lease),
+            token.as_i64(),
+            request.consumer.as_str(),
+            &run.execution,
+        ))?;
     run.state = Stored::Running.public();
     run.consumer = Some(ConsumerId::clone(&request.consumer));
     on.counts.leave(state, task, queue);
@@ -285,7 +307,9 @@ fn promote_due(on: &mut Writing) -> Outcome<bool> {
         .base
         .connection
         .prepare_cached(sql::DUE)?
-        .query_map((on.now, DUE_AT_ONCE), |row| Ok((row.get(0)?, row.get(2)?, row.get(3)?)))?
+        .query_map((on.now, DUE_AT_ONCE), |row| {
+            Ok((row.get(0)?, row.get(2)?, row.get(3)?))
+        })?
         .collect::<Result<_, _>>()?;
     let mut set = on.base.connection.prepare_cached(sql::SET_QUEUED)?;
     for (seq, task, queue) in &due {

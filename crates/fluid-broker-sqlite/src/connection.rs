@@ -59,12 +59,16 @@ pub(crate) fn prepare_file(options: &SqliteOptions) -> Result<(), BrokerError> {
                 reason: format!("{path:?} can't be made ({error})"),
             }),
             Err(error) => Err(unreachable(
-                format!("{path:?} can't be made ({error}): give this process write permission on its directory"),
+                format!(
+                    "{path:?} can't be made ({error}): give this process write permission on its directory"
+                ),
                 Some(error),
             )),
         },
         Err(error) => Err(unreachable(
-            format!("{path:?} can't be looked at ({error}): give this process permission on its directory"),
+            format!(
+                "{path:?} can't be looked at ({error}): give this process permission on its directory"
+            ),
             Some(error),
         )),
     }

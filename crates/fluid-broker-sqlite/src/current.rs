@@ -99,15 +99,18 @@ impl Current {
         result: Option<&str>,
         error: Option<&str>,
     ) -> Outcome<RunState> {
-        on.base.connection.prepare_cached(sql::SET_ENDED)?.execute((
-            self.seq,
-            to.code(),
-            on.now,
-            self.failures,
-            self.interruptions,
-            result,
-            error,
-        ))?;
+        on.base
+            .connection
+            .prepare_cached(sql::SET_ENDED)?
+            .execute((
+                self.seq,
+                to.code(),
+                on.now,
+                self.failures,
+                self.interruptions,
+                result,
+                error,
+            ))?;
         self.moved(on, to);
         if let Some(key) = &self.unique_key {
             self.free(on, key)?;

@@ -31,11 +31,7 @@ pub(crate) fn enqueue(on: &mut Writing, runs: &[NewRun]) -> Outcome<Vec<Enqueued
 
 /// Inserts a run unless it is a duplicate; the number of its task.
 pub(crate) fn insert(on: &mut Writing, new: &NewRun) -> Outcome<(i64, Enqueued)> {
-    let task = on
-        .base
-        .names
-        .tasks
-        .number(&on.base.connection, &new.task)?;
+    let task = on.base.names.tasks.number(&on.base.connection, &new.task)?;
     let queue = on
         .base
         .names

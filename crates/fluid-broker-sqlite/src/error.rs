@@ -135,7 +135,9 @@ fn sqlite(error: &rusqlite::Error, broker: String, path: &Path) -> BrokerError {
         },
         ErrorCode::CannotOpen | ErrorCode::PermissionDenied => BrokerError::Unreachable {
             broker,
-            reason: format!("{path:?} can't be opened ({said}): check that its directory exists and may be written"),
+            reason: format!(
+                "{path:?} can't be opened ({said}): check that its directory exists and may be written"
+            ),
             source: Some(Box::new(E::SqliteFailure(*failure, None))),
         },
         ErrorCode::SystemIoFailure => BrokerError::Unreachable {

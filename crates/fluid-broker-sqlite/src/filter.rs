@@ -65,7 +65,10 @@ impl Way {
 type Count = (Stored, i64, i64, i64);
 
 fn json<T>(values: Option<&[T]>, number: impl Fn(&T) -> i64) -> Option<String> {
-    let numbers: Vec<String> = values?.iter().map(|value| number(value).to_string()).collect();
+    let numbers: Vec<String> = values?
+        .iter()
+        .map(|value| number(value).to_string())
+        .collect();
     Some(format!("[{}]", numbers.join(",")))
 }
 
@@ -229,9 +232,7 @@ impl ToSql for Bound<'_> {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
         Ok(match self {
             Self::Given(value) => return value.to_sql(),
-            Self::Number(number) => {
-                ToSqlOutput::Owned(number.map_or(Value::Null, Value::Integer))
-            }
+            Self::Number(number) => ToSqlOutput::Owned(number.map_or(Value::Null, Value::Integer)),
             Self::Run(run) => ToSqlOutput::Borrowed(
                 run.map_or(ValueRef::Null, |run| ValueRef::Blob(run.as_bytes())),
             ),

@@ -85,10 +85,19 @@ impl Heads {
         let mut lanes = Vec::new();
         let mut last: Arc<str> = "".into();
         loop {
-            let key = next.query_row((self.queue, self.task, &*last), |row| row.get::<_, Arc<str>>(0));
-            let Some(key) = key.optional()? else { return Ok(lanes) };
+            let key = next.query_row((self.queue, self.task, &*last), |row| {
+                row.get::<_, Arc<str>>(0)
+            });
+            let Some(key) = key.optional()? else {
+                return Ok(lanes);
+            };
             last = Arc::clone(&key);
-            lanes.push(Self::new(Source::Lane(key), self.task, self.queue, self.page_size));
+            lanes.push(Self::new(
+                Source::Lane(key),
+                self.task,
+                self.queue,
+                self.page_size,
+            ));
         }
     }
 
@@ -110,12 +119,16 @@ impl Heads {
             }
             Source::Keyed => {
                 let mut heads = connection.prepare_cached(sql::HEAD_KEYED)?;
-                heads.query_map(place, |row| head(row, row.get(3)?))?.collect::<Result<_, _>>()?
+                heads
+                    .query_map(place, |row| head(row, row.get(3)?))?
+                    .collect::<Result<_, _>>()?
             }
             Source::Lane(key) => {
                 let mut heads = connection.prepare_cached(sql::HEAD_LANE)?;
                 let place = (self.queue, self.task, priority, due_at, seq, size, &**key);
-                heads.query_map(place, |row| head(row, Arc::clone(key)))?.collect::<Result<_, _>>()?
+                heads
+                    .query_map(place, |row| head(row, Arc::clone(key)))?
+                    .collect::<Result<_, _>>()?
             }
         };
         self.at_end = self.page.len() < self.page_size;
@@ -127,7 +140,12 @@ impl Heads {
 }
 
 fn head(row: &Row<'_>, key: Arc<str>) -> rusqlite::Result<Head> {
-    Ok(Head { priority: row.get(0)?, due_at: row.get(1)?, seq: row.get(2)?, key })
+    Ok(Head {
+        priority: row.get(0)?,
+        due_at: row.get(1)?,
+        seq: row.get(2)?,
+        key,
+    })
 }
 
 /// Heads have no order of their own: their first runs do.

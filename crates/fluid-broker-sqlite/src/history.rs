@@ -11,7 +11,12 @@ use crate::state::{Coded, Stored};
 use crate::store::Reading;
 
 pub(crate) fn attempts(on: &mut Reading, run: RunId) -> Outcome<Vec<Attempt>> {
-    let record = query::one(&on.connection, &mut on.names, sql::RUN_BY_ID, run.as_bytes())?;
+    let record = query::one(
+        &on.connection,
+        &mut on.names,
+        sql::RUN_BY_ID,
+        run.as_bytes(),
+    )?;
     let Some(record) = record else {
         return Ok(Vec::new());
     };

@@ -65,7 +65,9 @@ where
             return Ok(Some(*number));
         }
         let mut find = connection.prepare_cached(self.find)?;
-        let number = find.query_row([name.as_ref()], |row| row.get(0)).optional()?;
+        let number = find
+            .query_row([name.as_ref()], |row| row.get(0))
+            .optional()?;
         if let Some(number) = number {
             self.keep(name, number);
         }

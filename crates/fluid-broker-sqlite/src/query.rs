@@ -14,7 +14,12 @@ use crate::store::Reading;
 const PAST_ALL_IDS: [u8; 17] = [0xFF; 17];
 
 pub(crate) fn get(on: &mut Reading, run: RunId) -> Outcome<Option<TaskRun>> {
-    let record = one(&on.connection, &mut on.names, sql::RUN_BY_ID, run.as_bytes())?;
+    let record = one(
+        &on.connection,
+        &mut on.names,
+        sql::RUN_BY_ID,
+        run.as_bytes(),
+    )?;
     Ok(record.map(|record| record.run))
 }
 
@@ -52,11 +57,7 @@ pub(crate) fn list(
 }
 
 /// The newest finished runs that pass.
-pub(crate) fn finished(
-    on: &mut Reading,
-    filter: &RunFilter,
-    limit: usize,
-) -> Outcome<Vec<Record>> {
+pub(crate) fn finished(on: &mut Reading, filter: &RunFilter, limit: usize) -> Outcome<Vec<Record>> {
     match Filter::of(on, filter)?.and_then(Filter::finished) {
         None => Ok(Vec::new()),
         Some(filter) => newest(on, &filter, None, limit),

@@ -54,7 +54,10 @@ impl Reader {
             .execute([])?;
         let done = job.run(&mut self.reading);
         if !self.reading.connection.is_autocommit() {
-            self.reading.connection.prepare_cached("ROLLBACK")?.execute([])?;
+            self.reading
+                .connection
+                .prepare_cached("ROLLBACK")?
+                .execute([])?;
         }
         done
     }

@@ -31,7 +31,9 @@ pub(crate) fn run_id(row: &Row<'_>, index: usize) -> Outcome<RunId> {
 }
 
 pub(crate) fn optional_run_id(row: &Row<'_>, index: usize) -> Outcome<Option<RunId>> {
-    Ok(row.get::<_, Option<[u8; 16]>>(index)?.map(RunId::from_bytes))
+    Ok(row
+        .get::<_, Option<[u8; 16]>>(index)?
+        .map(RunId::from_bytes))
 }
 
 pub(crate) fn state(code: i64) -> Outcome<Stored> {
@@ -72,17 +74,15 @@ fn params(json: &str, secrets: Option<String>) -> Outcome<Params> {
 
 impl Record {
     /// Reads a row of the columns that [`RUN_BY_ID`](crate::sql::RUN_BY_ID) and its like have.
-    pub(crate) fn read(
-        row: &Row<'_>,
-        connection: &Connection,
-        names: &mut Names,
-    ) -> Outcome<Self> {
+    pub(crate) fn read(row: &Row<'_>, connection: &Connection, names: &mut Names) -> Outcome<Self> {
         let stored = state(row.get(4)?)?;
         let (task, queue) = (row.get(2)?, row.get(3)?);
-        let params = params(row.get_ref(26)?.as_str().map_err(rusqlite::Error::from)?, row.get(27)?)?;
+        let params = params(
+            row.get_ref(26)?.as_str().map_err(rusqlite::Error::from)?,
+            row.get(27)?,
+        )?;
         let created_at = timestamp(row.get(13)?)?;
-        let mut new =
-            fluid_core::NewRun::new(names.tasks.name(connection, task)?, params);
+        let mut new = fluid_core::NewRun::new(names.tasks.name(connection, task)?, params);
         new.id = run_id(row, 1)?;
         new.queue = names.queues.name(connection, queue)?;
         new.priority = Priority::from_code(row.get(5)?).ok_or_else(|| corrupt("priority"))?;
@@ -110,9 +110,7 @@ impl Record {
                 message: row.get::<_, Option<String>>(21)?.unwrap_or_default(),
             }),
         };
-        run.result = row
-            .get::<_, Option<Arc<str>>>(28)?
-            .map(JsonText::trusted);
+        run.result = row.get::<_, Option<Arc<str>>>(28)?.map(JsonText::trusted);
         run.error = run_error(row.get(29)?)?;
         Ok(Self {
             seq: row.get(0)?,

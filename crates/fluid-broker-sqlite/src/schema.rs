@@ -157,8 +157,11 @@ pub(crate) fn supported() -> u32 {
 
 fn version(connection: &Connection) -> Outcome<u32> {
     let found: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    u32::try_from(found)
-        .map_err(|_| Fault::Corrupt(format!("the schema version is {found}, which no fluid wrote")))
+    u32::try_from(found).map_err(|_| {
+        Fault::Corrupt(format!(
+            "the schema version is {found}, which no fluid wrote"
+        ))
+    })
 }
 
 fn check_owner(connection: &Connection) -> Outcome<()> {

@@ -47,8 +47,15 @@ macro_rules! passes {
 macro_rules! newest {
     ($index:literal, $searched:literal) => {
         concat!(
-            "SELECT ", run_columns!(), " FROM runs INDEXED BY ", $index, " WHERE ", $searched,
-            " AND id < ?1", passes!(), " ORDER BY id DESC LIMIT ?2"
+            "SELECT ",
+            run_columns!(),
+            " FROM runs INDEXED BY ",
+            $index,
+            " WHERE ",
+            $searched,
+            " AND id < ?1",
+            passes!(),
+            " ORDER BY id DESC LIMIT ?2"
         )
     };
 }
@@ -57,8 +64,13 @@ macro_rules! newest {
 macro_rules! oldest {
     ($index:literal, $searched:literal) => {
         concat!(
-            "SELECT seq, id, task, queue, state, unique_key, ended_at FROM runs INDEXED BY ", $index, " WHERE ",
-            $searched, " AND ended_at < ?1", passes!(), " ORDER BY ended_at LIMIT ?2"
+            "SELECT seq, id, task, queue, state, unique_key, ended_at FROM runs INDEXED BY ",
+            $index,
+            " WHERE ",
+            $searched,
+            " AND ended_at < ?1",
+            passes!(),
+            " ORDER BY ended_at LIMIT ?2"
         )
     };
 }

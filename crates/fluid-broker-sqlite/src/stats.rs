@@ -17,12 +17,22 @@ pub(crate) fn stats(on: &mut Reading) -> Outcome<Stats> {
         let state = stored.public();
         let n = u64::try_from(n).unwrap_or(0);
         let name = on.names.tasks.name(&on.connection, task)?;
-        *stats.tasks.entry(name).or_default().entry(state).or_default() += n;
+        *stats
+            .tasks
+            .entry(name)
+            .or_default()
+            .entry(state)
+            .or_default() += n;
         if state.is_terminal() {
             continue;
         }
         let name = on.names.queues.name(&on.connection, queue)?;
-        *stats.queues.entry(name).or_default().entry(state).or_default() += n;
+        *stats
+            .queues
+            .entry(name)
+            .or_default()
+            .entry(state)
+            .or_default() += n;
         let waiting: &[&str] = match stored {
             Stored::Queued => &[sql::OLDEST_QUEUED, sql::OLDEST_KEYED],
             Stored::Adoptable => &[sql::OLDEST_ADOPTABLE],

@@ -1,4 +1,4 @@
-//! TaskManager, TaskConsumer, TaskScheduler and the in-memory broker of fluid.
+//! The runtime of fluid: `TaskManager`, `TaskConsumer`, `TaskScheduler` and the in-memory broker.
 //!
 //! A [`TaskManager`] knows the application's tasks and its broker: it takes requests for runs and answers
 //! questions about them. A [`TaskConsumer`] claims runs and carries them out with its [`Executors`]. A

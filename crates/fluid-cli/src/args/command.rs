@@ -1,0 +1,183 @@
+//! The whole command line of an application: its own name and version, its tasks and their flags.
+
+use std::time::Duration;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::{Args, Command, CommandFactory};
+use fluid_core::{Priority, QueueName, Task, duration};
+use jiff::Timestamp;
+
+use super::flag::flags_of;
+use super::{Cli, ParamsArgs};
+use crate::exit::TABLE;
+
+/// The flags of `exec TASK`.
+#[derive(Debug, Args)]
+pub(crate) struct ExecArgs {
+    /// Don't show a progress bar
+    #[arg(long)]
+    pub(crate) no_progress: bool,
+}
+
+/// The flags of `enqueue TASK`.
+#[derive(Debug, Args)]
+pub(crate) struct EnqueueArgs {
+    /// The urgency within the queue: high, medium or low
+    #[arg(long, value_name = "PRIORITY")]
+    pub(crate) priority: Option<Priority>,
+    /// The queue to wait in, instead of the task's own
+    #[arg(long, value_name = "QUEUE")]
+    pub(crate) queue: Option<QueueName>,
+    /// Start it this much later, such as 10m
+    #[arg(long, value_name = "TIME", value_parser = duration::parse, conflicts_with = "at")]
+    pub(crate) delay: Option<Duration>,
+    /// Start it at this instant, such as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "INSTANT")]
+    pub(crate) at: Option<Timestamp>,
+    /// Make it the same run as an unfinished one with this key
+    #[arg(long, value_name = "KEY")]
+    pub(crate) unique_key: Option<String>,
+    /// Wait until the run is finished and print its result
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Wait at most so long; the run goes on. Implies --wait
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(crate) wait_timeout: Option<Duration>,
+    /// Show the run's output while waiting. Implies --wait
+    #[arg(long)]
+    pub(crate) follow: bool,
+    /// Enqueue one run for each line of a file of JSON objects, or `-` for standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["wait", "wait_timeout", "follow", "unique_key", "params", "params_file", "secret_env"])]
+    pub(crate) many: Option<std::path::PathBuf>,
+    /// Don't show a progress bar
+    #[arg(long)]
+    pub(crate) no_progress: bool,
+}
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().bold())
+    .usage(AnsiColor::Green.on_default().bold())
+    .literal(AnsiColor::Cyan.on_default().bold())
+    .placeholder(AnsiColor::Cyan.on_default());
+
+/// The command line of the application `name` with these tasks.
+pub(crate) fn command_for<'a>(
+    name: &str,
+    version: &str,
+    about: &str,
+    tasks: impl Iterator<Item = &'a Task> + Clone,
+) -> Command {
+    let mut command = Cli::command()
+        .name(name.to_owned())
+        .bin_name(name.to_owned())
+        .version(version.to_owned())
+        .about(about.to_owned())
+        .styles(STYLES)
+        .max_term_width(110)
+        .after_help(format!("{}\n\n{TABLE}", examples(name)));
+    for (action, after) in [
+        ("serve", SERVE_HELP),
+        ("runs", RUNS_HELP),
+        ("ls", LS_HELP),
+        ("status", STATUS_HELP),
+    ] {
+        command = command.mut_subcommand(action, |c| c.after_help(after.replace("NAME", name)));
+    }
+    let exec = tasks.clone().map(|task| {
+        let command = ExecArgs::augment_args(for_task(task));
+        command.after_help(EXEC_HELP)
+    });
+    let exec: Vec<_> = exec.collect();
+    let enqueue: Vec<_> = tasks.map(|task| EnqueueArgs::augment_args(for_task(task))).collect();
+    command
+        .mut_subcommand("exec", |c| choice(c, exec).after_help(EXEC_HELP))
+        .mut_subcommand("enqueue", |c| choice(c, enqueue).after_help(enqueue_help(name)))
+}
+
+/// A command that wants the name of a task next.
+fn choice(command: Command, tasks: Vec<Command>) -> Command {
+    command
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .subcommand_value_name("TASK")
+        .subcommand_help_heading("Tasks")
+        .disable_help_subcommand(true)
+        .subcommands(tasks)
+}
+
+fn for_task(task: &Task) -> Command {
+    let (flags, secrets) = flags_of(task.params.as_value());
+    let mut about = task.description.clone();
+    if !secrets.is_empty() {
+        let names = secrets.join(", ");
+        about.push_str(&format!(
+            "\n\nSecret parameters, which have no flag because every user of the machine can read arguments: {names}. \
+             Give them by --secret-env NAME=VARIABLE, or in --params-file."
+        ));
+    }
+    let short = task.description.lines().next().unwrap_or_default().to_owned();
+    let mut command = Command::new(task.name.as_str().to_owned()).about(short).long_about(about);
+    for flag in flags {
+        command = command.arg(flag.arg());
+    }
+    ParamsArgs::augment_args(command)
+}
+
+fn examples(name: &str) -> String {
+    format!(
+        "Examples:
+  {name} serve                          run what is scheduled and what is asked for
+  {name} ls                             which tasks there are
+  {name} exec TASK --help               what a task takes
+  {name} enqueue TASK --wait --follow   ask for a run and watch it
+  {name} runs list --state failure      what went wrong
+  {name} runs retry --state failure --since 1h"
+    )
+}
+
+const SERVE_HELP: &str = "\
+The first Ctrl-C or SIGTERM takes no more runs and waits for those that run, at most --drain-timeout; the second
+one gives them back at once. Several processes may serve one broker.
+
+Examples:
+  NAME serve
+  NAME serve --queues images,default --concurrency 4
+  NAME serve --quiet --log info --log-format json     under a service manager";
+
+const EXEC_HELP: &str = "\
+The task runs in front of you: nothing is stored, and there is no retry. What it prints goes to standard error, its
+result goes to standard output as JSON, so that `exec … | jq` works. With --output json standard output gets the
+whole run instead.";
+
+const RUNS_HELP: &str = "\
+A run is named by its id, or by the last 6 or more characters of it.
+
+Examples:
+  NAME runs list --task resize --state failure --since 1h
+  NAME runs show 9d42ab
+  NAME runs logs 9d42ab --follow
+  NAME runs retry --state failure --since 1h
+  NAME runs purge --older-than 7d";
+
+const LS_HELP: &str = "\
+Examples:
+  NAME ls --tag images
+  NAME ls --output json | jq -r '.[].name'";
+
+const STATUS_HELP: &str = "\
+Examples:
+  NAME status
+  NAME status --output json | jq .states.queued";
+
+fn enqueue_help(name: &str) -> String {
+    format!(
+        "Inside a task, FLUID_RUN_ID and FLUID_ROOT_ID make the new run a child of that task's run.
+Without --wait the id of the run goes to standard output; with it, the run's result as JSON.
+
+Examples:
+  {name} enqueue resize --width 200
+  {name} enqueue resize --width 200 --wait --follow
+  {name} enqueue resize --many pictures.jsonl
+  {name} enqueue login --secret-env token=MY_TOKEN"
+    )
+}

@@ -1,0 +1,209 @@
+//! Which broker and which executor, and why. A choice is made once, told in one log line and shown by `status`.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use fluid_core::ExecutorKind;
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+/// Where a setting came from, most important first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A flag.
+    Flag(&'static str),
+    /// An environment variable.
+    Variable(&'static str),
+    /// `fluid.toml`.
+    File,
+    /// Nobody said anything.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) => f.write_str(name),
+            Self::Variable(name) => f.write_str(name),
+            Self::File => f.write_str("fluid.toml"),
+            Self::Default => f.write_str("the default"),
+        }
+    }
+}
+
+/// The executor of `cpu_bound` tasks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct ExecutorChoice {
+    pub(crate) kind: ExecutorKind,
+    /// Why it was chosen.
+    pub(crate) why: String,
+}
+
+/// Chooses the executor of `cpu_bound` tasks. `in_cluster` is whether `KUBERNETES_SERVICE_HOST` is set.
+///
+/// # Errors
+/// A usage error when one is asked for that is not in this build.
+pub(crate) fn executor(
+    wanted: Option<(ExecutorKind, Origin)>,
+    in_cluster: bool,
+) -> Result<ExecutorChoice, Failure> {
+    let chosen = |kind, why: String| Ok(ExecutorChoice { kind, why });
+    match wanted {
+        Some((ExecutorKind::K8s, origin)) => Err(Failure::usage("executor k8s is not in this build")
+            .because(format!("{origin} asks for it"))
+            .help("use subprocess, or a build with the feature k8s")),
+        Some((kind, origin)) => chosen(kind, format!("{origin} says so")),
+        None if in_cluster => chosen(
+            ExecutorKind::Subprocess,
+            "k8s is not in this build, so subprocess, although KUBERNETES_SERVICE_HOST is set".to_owned(),
+        ),
+        None => chosen(
+            ExecutorKind::Subprocess,
+            "not in a Kubernetes cluster: KUBERNETES_SERVICE_HOST is not set".to_owned(),
+        ),
+    }
+}
+
+/// A broker that this build can open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BrokerUrl {
+    /// One SQLite file, by its absolute path.
+    Sqlite(PathBuf),
+    /// The memory of this process.
+    Memory,
+}
+
+impl fmt::Display for BrokerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
+            Self::Memory => f.write_str("memory:"),
+        }
+    }
+}
+
+/// The chosen broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BrokerChoice {
+    pub(crate) url: BrokerUrl,
+    /// Why it was chosen.
+    pub(crate) why: String,
+}
+
+/// The URL of the broker when nobody names one.
+const DEFAULT_URL: &str = "sqlite://fluid.db";
+
+/// Chooses the broker. Relative paths of a flag or variable count from `current`, those of the file and the
+/// default from `file`, the directory of `fluid.toml`, if there is one.
+///
+/// # Errors
+/// A usage error when the URL is none or asks for a broker that is not in this build.
+pub(crate) fn broker(
+    wanted: Option<(&str, Origin)>,
+    current: &Path,
+    file: Option<&Path>,
+) -> Result<BrokerChoice, Failure> {
+    let (url, origin) = wanted.unwrap_or((DEFAULT_URL, Origin::Default));
+    let base = match origin {
+        Origin::Flag(_) | Origin::Variable(_) => current,
+        Origin::File | Origin::Default => file.unwrap_or(current),
+    };
+    let why = match origin {
+        Origin::Default => "the default".to_owned(),
+        origin => format!("{origin} says so"),
+    };
+    let url = parse(url, base).map_err(|failure| failure.because(format!("it comes from {origin}")))?;
+    Ok(BrokerChoice { url, why })
+}
+
+fn parse(url: &str, base: &Path) -> Result<BrokerUrl, Failure> {
+    if matches!(url, "memory:" | "memory://" | "memory") {
+        return Ok(BrokerUrl::Memory);
+    }
+    let known = if cfg!(feature = "sqlite") {
+        "this build has sqlite://FILE and memory:"
+    } else {
+        "this build has memory:"
+    };
+    let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
+    match scheme {
+        "sqlite" if cfg!(feature = "sqlite") => {
+            let path = url.strip_prefix("sqlite:").unwrap_or_default();
+            let path = path.strip_prefix("//").unwrap_or(path);
+            if path.is_empty() {
+                return Err(Failure::usage(format!("broker {url:?} names no file"))
+                    .help("write sqlite://fluid.db or sqlite:///var/lib/fluid/fluid.db"));
+            }
+            Ok(BrokerUrl::Sqlite(base.join(path)))
+        }
+        "sqlite" | "redis" | "rediss" | "postgres" | "postgresql" => {
+            Err(Failure::usage(format!("broker {} is not in this build", shown(url))).help(known))
+        }
+        _ => Err(Failure::usage(format!("{} is not the URL of a broker", shown(url)))
+            .help(format!("{known}; such as sqlite://fluid.db"))),
+    }
+}
+
+/// A URL to show: what stands before an `@`, and what follows a `?`, may be a password.
+pub(crate) fn shown(url: &str) -> String {
+    let (scheme, rest) = match url.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), url),
+    };
+    let rest = rest.split(['?', '#']).next().unwrap_or_default();
+    match rest.rsplit_once('@') {
+        Some((_, host)) => format!("{:?}", format!("{scheme}[redacted]@{host}")),
+        None => format!("{:?}", format!("{scheme}{rest}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(failure: &Failure) -> String {
+        anstream::adapter::strip_str(&failure.to_string()).to_string()
+    }
+
+    #[test]
+    fn the_executor_is_chosen_and_the_reason_given() {
+        let outside = executor(None, false).unwrap();
+        assert_eq!(outside.kind, ExecutorKind::Subprocess);
+        assert!(outside.why.contains("KUBERNETES_SERVICE_HOST is not set"));
+        let inside = executor(None, true).unwrap();
+        assert_eq!(inside.kind, ExecutorKind::Subprocess);
+        assert!(inside.why.contains("k8s is not in this build, so subprocess"));
+        let asked = executor(Some((ExecutorKind::Inline, Origin::Flag("--executor"))), true).unwrap();
+        assert_eq!((asked.kind, asked.why.as_str()), (ExecutorKind::Inline, "--executor says so"));
+        let missing = executor(Some((ExecutorKind::K8s, Origin::Variable("FLUID_EXECUTOR"))), true);
+        let missing = text(&missing.unwrap_err());
+        assert!(missing.contains("not in this build") && missing.contains("FLUID_EXECUTOR"), "{missing}");
+    }
+
+    #[test]
+    fn the_broker_is_chosen_and_relative_paths_have_a_base() {
+        let (current, file) = (Path::new("/here"), Path::new("/etc/app"));
+        let url = |wanted| broker(wanted, current, Some(file)).unwrap().url.to_string();
+        assert_eq!(url(None), "sqlite:///etc/app/fluid.db");
+        assert_eq!(url(Some(("sqlite://a.db", Origin::File))), "sqlite:///etc/app/a.db");
+        assert_eq!(url(Some(("sqlite://a.db", Origin::Flag("--broker")))), "sqlite:///here/a.db");
+        assert_eq!(url(Some(("sqlite:///x/a.db", Origin::File))), "sqlite:///x/a.db");
+        assert_eq!(url(Some(("memory:", Origin::File))), "memory:");
+    }
+
+    #[test]
+    fn a_broker_of_another_build_is_refused_without_its_password() {
+        for url in [
+            "redis://:hunter2@localhost:6379",
+            "postgres://me:hunter2@db/x?password=hunter2",
+            "mysql://me:hunter2@db",
+            "hunter@2:x@y?hunter2",
+        ] {
+            let error = broker(Some((url, Origin::Flag("--broker"))), Path::new("/"), None);
+            let error = text(&error.unwrap_err());
+            assert!(!error.contains("hunter2"), "{error}");
+            assert!(error.contains("this build has sqlite://FILE and memory:"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! What one call of the command line works with: settings in their order of precedence, tasks, and the broker.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fluid_core::{Broker, SharedState, Task, TaskName, child};
+use fluid_exec_local::{InlineExecutor, SubprocessExecutor};
+use fluid_scheduler::{Executors, MemoryBroker, TaskManager};
+use tokio::sync::OnceCell;
+
+use crate::config::{Config, Settings, nearest};
+use crate::detector::{self, BrokerChoice, BrokerUrl, ExecutorChoice, Origin};
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// Names the `fluid.toml` in use to child processes.
+pub(crate) const CONFIG_VARIABLE: &str = "FLUID_CONFIG";
+/// Names this binary to child processes.
+pub(crate) const CLI_VARIABLE: &str = "FLUID_CLI";
+
+/// One call of the command line.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// The application's name, as it is called.
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) output: Output,
+    /// What `fluid.toml` says, or nothing.
+    pub(crate) settings: Settings,
+    /// `fluid.toml`, if there is one.
+    pub(crate) file: Option<PathBuf>,
+    /// The application has no tasks but those of the file.
+    pub(crate) needs_file: bool,
+    pub(crate) tasks: Vec<Task>,
+    pub(crate) state: SharedState,
+    /// `--broker` or its variable.
+    pub(crate) broker_wanted: Option<(String, Origin)>,
+    /// `--executor` or its variable.
+    pub(crate) executor_wanted: Option<(fluid_core::ExecutorKind, Origin)>,
+    pub(crate) manager: OnceCell<TaskManager>,
+}
+
+impl Session {
+    /// Fails when everything would have to come from a `fluid.toml` that is not there.
+    pub(crate) fn require_file(&self) -> Result<(), Failure> {
+        if self.needs_file && self.file.is_none() {
+            return Err(Failure::usage("there is no fluid.toml in this directory")
+                .because("it says which tasks there are and where their runs are kept")
+                .help(format!(
+                    "write one with `{} init`, or name one with --config or FLUID_CONFIG",
+                    self.name
+                )));
+        }
+        Ok(())
+    }
+
+    /// Which broker, and why.
+    pub(crate) fn broker_choice(&self) -> Result<BrokerChoice, Failure> {
+        let file = self.settings.broker.as_deref().map(|url| (url, Origin::File));
+        let wanted = self.broker_wanted.as_ref().map(|(url, origin)| (url.as_str(), *origin));
+        let current = std::env::current_dir()
+            .map_err(|error| Failure::usage("the current directory is gone").caused_by(&error))?;
+        let directory = self.file.as_deref().and_then(|file| file.parent());
+        if wanted.is_none() {
+            self.require_file()?;
+        }
+        detector::broker(wanted.or(file), &current, directory)
+    }
+
+    /// Which executor for `cpu_bound` tasks, and why.
+    pub(crate) fn executor_choice(&self) -> Result<ExecutorChoice, Failure> {
+        let file = self.settings.executor.map(|kind| (kind, Origin::File));
+        let in_cluster = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some();
+        detector::executor(self.executor_wanted.or(file), in_cluster)
+    }
+
+    /// The executors of this process. Children find the broker, the file and this binary in their environment.
+    pub(crate) fn executors(&self, choice: &ExecutorChoice) -> Result<Executors, Failure> {
+        let mut subprocess = SubprocessExecutor::builder();
+        match self.broker_choice()?.url {
+            BrokerUrl::Memory => {}
+            url @ BrokerUrl::Sqlite(_) => {
+                subprocess = subprocess.env(child::BROKER_VARIABLE, url.to_string());
+            }
+        }
+        if let Some(file) = &self.file {
+            subprocess = subprocess.env(CONFIG_VARIABLE, file.to_string_lossy());
+        }
+        if let Ok(binary) = std::env::current_exe() {
+            subprocess = subprocess.env(CLI_VARIABLE, binary.to_string_lossy());
+        }
+        Ok(Executors::new(choice.kind)
+            .with(Arc::new(InlineExecutor))
+            .with(Arc::new(subprocess.build())))
+    }
+
+    /// The tasks and their broker, opened at the first call.
+    pub(crate) async fn manager(&self) -> Result<&TaskManager, Failure> {
+        self.manager
+            .get_or_try_init(async || {
+                let broker = open(&self.broker_choice()?).await?;
+                self.manager_with(broker)
+            })
+            .await
+    }
+
+    /// The tasks and a broker.
+    pub(crate) fn manager_with(&self, broker: Arc<dyn Broker>) -> Result<TaskManager, Failure> {
+        let builder = TaskManager::builder()
+            .broker(broker)
+            .tasks(self.tasks.iter().cloned())
+            .shared_state(self.state.clone());
+        Ok(builder.build()?)
+    }
+
+    /// The manager of a broker that other processes can see too.
+    pub(crate) async fn shared_manager(&self) -> Result<&TaskManager, Failure> {
+        if self.broker_choice()?.url == BrokerUrl::Memory {
+            return Err(Failure::usage("broker memory: is only there inside one process")
+                .because("this command would look at a new, empty one")
+                .help("use it with serve or exec, and a sqlite:// URL for everything else"));
+        }
+        self.manager().await
+    }
+
+    /// A declared task.
+    pub(crate) fn task(&self, name: &str) -> Result<&Task, Failure> {
+        let found = self.tasks.iter().find(|task| task.name.as_str() == name);
+        found.ok_or_else(|| self.no_task(name))
+    }
+
+    /// What to say of a task that is not there.
+    pub(crate) fn no_task(&self, name: &str) -> Failure {
+        let failure = Failure::not_found(format!("there is no task {name:?}"));
+        let names = || self.tasks.iter().map(|task| task.name.as_str());
+        match nearest(name, names()) {
+            Some(meant) => failure.help(format!("did you mean {meant}?")),
+            None if self.tasks.is_empty() => failure.because("no tasks are declared here"),
+            None => failure.help(format!("there are: {}", names().collect::<Vec<_>>().join(", "))),
+        }
+    }
+
+    /// Whether a task is declared here.
+    pub(crate) fn declares(&self, name: &TaskName) -> bool {
+        self.tasks.iter().any(|task| task.name == *name)
+    }
+}
+
+/// Opens a broker.
+pub(crate) async fn open(choice: &BrokerChoice) -> Result<Arc<dyn Broker>, Failure> {
+    match &choice.url {
+        BrokerUrl::Memory => Ok(Arc::new(MemoryBroker::new())),
+        #[cfg(feature = "sqlite")]
+        BrokerUrl::Sqlite(path) => {
+            let options = fluid_broker_sqlite::SqliteOptions::new(path);
+            Ok(Arc::new(fluid_broker_sqlite::SqliteBroker::open(options).await?))
+        }
+        #[cfg(not(feature = "sqlite"))]
+        BrokerUrl::Sqlite(_) => Err(Failure::usage("broker sqlite:// is not in this build")),
+    }
+}

@@ -1,0 +1,107 @@
+//! A manager on a memory broker, and consumers to start and stop.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fluid_core::{
+    Executor, ExecutorKind, JsonText, QueueRequest, RunId, Task, TaskContext, TaskError, TaskName,
+    TaskRun,
+};
+use fluid_exec_local::InlineExecutor;
+use fluid_scheduler::{ConsumerConfig, Executors, MemoryBroker, TaskConsumer, TaskManager};
+use serde_json::Value;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Longer than anything here takes.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+pub fn name(text: &str) -> TaskName {
+    TaskName::parse(text).unwrap()
+}
+
+/// A task without parameters.
+pub fn task<F, Fut, T>(text: &str, function: F) -> Task
+where
+    F: Fn(TaskContext<()>) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<T, TaskError>> + Send + 'static,
+    T: serde::Serialize,
+{
+    Task::function(text, function).unwrap()
+}
+
+pub fn manager(tasks: impl IntoIterator<Item = Task>) -> TaskManager {
+    manager_on(Arc::new(MemoryBroker::new()), tasks)
+}
+
+pub fn manager_on(
+    broker: Arc<dyn fluid_core::Broker>,
+    tasks: impl IntoIterator<Item = Task>,
+) -> TaskManager {
+    TaskManager::builder()
+        .broker(broker)
+        .tasks(tasks)
+        .build()
+        .unwrap()
+}
+
+pub async fn queue(manager: &TaskManager, task: &str) -> RunId {
+    manager
+        .queue_named(task, &serde_json::json!({}))
+        .await
+        .unwrap()
+        .run()
+}
+
+pub fn request(task: &str, params: Value) -> QueueRequest {
+    QueueRequest::new(name(task), JsonText::from(params))
+}
+
+pub async fn ended(manager: &TaskManager, run: RunId) -> TaskRun {
+    manager.wait(run, Some(DEADLINE)).await.unwrap()
+}
+
+/// A consumer at work.
+pub struct AtWork {
+    pub stop: CancellationToken,
+    pub force: CancellationToken,
+    work: JoinHandle<fluid_core::BrokerResult<()>>,
+}
+
+impl AtWork {
+    pub fn start(manager: &TaskManager) -> Self {
+        Self::with(manager, ConsumerConfig::default(), Arc::new(InlineExecutor))
+    }
+
+    pub fn with(
+        manager: &TaskManager,
+        config: ConsumerConfig,
+        executor: Arc<dyn Executor>,
+    ) -> Self {
+        let executors = Executors::new(ExecutorKind::Inline).with(executor);
+        let consumer = TaskConsumer::new(manager.clone(), executors, config);
+        let (stop, force) = (CancellationToken::new(), consumer.force());
+        let stopped = stop.clone();
+        let work = tokio::spawn(async move { consumer.run(stopped).await });
+        Self { stop, force, work }
+    }
+
+    /// Dies without a word, as a process that is killed.
+    pub async fn kill(self) {
+        self.work.abort();
+        let _ = self.work.await;
+    }
+
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.end().await;
+    }
+
+    pub async fn end(self) {
+        tokio::time::timeout(DEADLINE, self.work)
+            .await
+            .expect("it drains in time")
+            .unwrap()
+            .unwrap();
+    }
+}
