@@ -19,6 +19,7 @@ const FEW: i64 = 10_000;
 /// A filter with the numbers of the file in place of names.
 #[derive(Debug)]
 pub(crate) struct Filter {
+    ids: Vec<RunId>,
     tasks: Option<Vec<i64>>,
     states: Option<Vec<Stored>>,
     tasks_json: Option<String>,
@@ -98,7 +99,11 @@ impl Filter {
             .collect();
         let states = (!states.is_empty()).then_some(states);
         let micros = |instant: jiff::Timestamp| instant.as_microsecond();
+        let mut ids = filter.ids.clone();
+        ids.sort_unstable();
+        ids.dedup();
         Ok(Some(Self {
+            ids,
             tasks_json: json(tasks.as_deref(), |task| *task),
             states_json: json(states.as_deref(), |state| state.code()),
             queues_json: json(queues.as_deref(), |queue| *queue),
@@ -187,7 +192,13 @@ impl Filter {
             .collect())
     }
 
+    /// The ways to the few runs that are named or belong together.
     fn family(&self, root: [&'static str; 2], parent: &'static str) -> Option<Vec<Way>> {
+        if !self.ids.is_empty() {
+            let [_, itself] = root;
+            let ways = self.ids.iter().map(|id| Way::run(itself, *id));
+            return Some(ways.collect());
+        }
         if let Some(id) = self.parent {
             return Some(vec![Way::run(parent, id)]);
         }

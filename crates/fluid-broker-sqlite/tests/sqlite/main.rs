@@ -3,3 +3,4 @@
 #![expect(clippy::unwrap_used, reason = "a test that finds a fault panics")]
 
 mod conformance;
+mod named_runs;
