@@ -8,6 +8,7 @@ use fluid_core::{
     ClaimRequest, Claimed, ConsumerId, Event, LeaseToken, RateExceeded, RateLimit, TaskLimits,
     TaskRun,
 };
+use jiff::Timestamp;
 use rusqlite::OptionalExtension;
 
 use crate::attempt;
@@ -271,7 +272,7 @@ fn start(
             seq,
             run.attempt,
             survives,
-            run.started_at.map(|at| at.as_microsecond()),
+            run.started_at.map(Timestamp::as_microsecond),
             later(on.now, request.lease),
             token.as_i64(),
             request.consumer.as_str(),

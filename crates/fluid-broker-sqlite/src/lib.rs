@@ -55,6 +55,8 @@ mod lease;
 mod logs;
 mod names;
 mod options;
+#[cfg(test)]
+mod plans;
 mod presence;
 mod purge;
 mod query;

@@ -1,7 +1,7 @@
 //! Filters that name runs.
 
 use fluid_broker_sqlite::{SqliteBroker, SqliteOptions};
-use fluid_core::{Broker, NewRun, Params, RunFilter, RunId, TaskName};
+use fluid_core::{Broker, Enqueued, NewRun, Params, RunFilter, RunId, TaskName};
 
 async fn broker_with_cancelled_runs(folder: &tempfile::TempDir) -> (SqliteBroker, Vec<RunId>) {
     let options = SqliteOptions::new(folder.path().join("fluid.db"));
@@ -9,7 +9,7 @@ async fn broker_with_cancelled_runs(folder: &tempfile::TempDir) -> (SqliteBroker
     let task = TaskName::parse("resize").unwrap();
     let new = || NewRun::new(task.clone(), Params::default());
     let enqueued = broker.enqueue(vec![new(), new(), new()]).await.unwrap();
-    let ids: Vec<RunId> = enqueued.into_iter().map(|one| one.run()).collect();
+    let ids: Vec<RunId> = enqueued.into_iter().map(Enqueued::run).collect();
     for id in &ids {
         broker.cancel(*id).await.unwrap();
     }
