@@ -13,7 +13,7 @@ names = sorted(path.name for path in inbox.iterdir() if path.is_file() and not p
 for task in ("words", "pack"):
     if names:
         batch = "".join(json.dumps({"file": name}) + "\n" for name in names)
-        fluid = [os.environ["FLUID_BIN"], "enqueue", task, "--many", "-"]
+        fluid = [os.environ["FLUID_CLI"], "enqueue", task, "--many", "-"]
         subprocess.run(fluid, input=batch, text=True, check=True)
 
 result = os.environ.get("FLUID_RESULT_PATH")

@@ -144,13 +144,12 @@ impl Process {
             .unwrap_or_else(PoisonError::into_inner);
         while lines.1 < 2 {
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                panic!(
-                    "{} did not end in time; it said:\n{}",
-                    self.what,
-                    lines.0.join("\n")
-                );
-            }
+            assert!(
+                !left.is_zero(),
+                "{} did not end in time; it said:\n{}",
+                self.what,
+                lines.0.join("\n")
+            );
             lines = self
                 .output
                 .changed

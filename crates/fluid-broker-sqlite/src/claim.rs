@@ -1,20 +1,17 @@
 //! Claims: leases that ran out, runs that came due, and who goes next.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use fluid_core::{
-    ClaimRequest, Claimed, ConsumerId, Event, LeaseToken, RateExceeded, RateLimit, TaskLimits,
-    TaskRun,
-};
+use fluid_core::{ClaimRequest, Claimed, ConsumerId, Event, LeaseToken, TaskLimits, TaskRun};
 use jiff::Timestamp;
 use rusqlite::OptionalExtension;
 
+use crate::admission::{Admission, Admissions, Slot};
 use crate::attempt;
 use crate::current::Current;
 use crate::error::{Fault, Outcome};
-use crate::heads::{Head, Heads, Source};
+use crate::heads::{Front, Heads, Source};
 use crate::instant::{later, timestamp};
 use crate::record::Record;
 use crate::sql;
@@ -23,21 +20,8 @@ use crate::store::Writing;
 
 /// Runs that come due in one claim; more wait for the next one.
 const DUE_AT_ONCE: i64 = 1000;
-/// Rates that are as good as new and that one start clears away.
-const RATES_AT_ONCE: i64 = 4;
-
-/// What `max_concurrency` and rate limits count: a task and a concurrency key.
-type Slot = (i64, Arc<str>);
-
-/// Whether a run may start.
-enum Admission {
-    Start,
-    /// Its slot is full until somebody finishes.
-    Full,
-    /// The rate of its slot is used up until then.
-    Wait(i64),
-    Reject,
-}
+/// Runs that one claim ends because of their rate limit; more wait for the next one.
+const REJECTED_AT_ONCE: usize = 1000;
 
 pub(crate) fn claim(on: &mut Writing, request: &ClaimRequest) -> Outcome<Claimed> {
     let expired = attempt::expire(on)?;
@@ -45,63 +29,41 @@ pub(crate) fn claim(on: &mut Writing, request: &ClaimRequest) -> Outcome<Claimed
     on.counts.write(&on.base.connection)?;
 
     let limits = limits_of(on, request)?;
-    let mut busy = HashMap::new();
-    let mut waits: HashMap<Slot, i64> = HashMap::new();
+    let mut front = front(on, request, &limits)?;
+    let mut admissions = Admissions::default();
     let mut runs = Vec::new();
-    let mut queue = first_heads(on, request, &limits)?;
+    let mut rejected = 0;
     while runs.len() < request.limit
-        && let Some(Reverse((head, mut heads))) = queue.pop()
+        && rejected < REJECTED_AT_ONCE
+        && let Some((head, heads)) = front.pop()
     {
-        let Some(task_limits) = limits.get(&heads.task) else {
-            continue;
-        };
-        let slot: Slot = (heads.task, Arc::clone(&head.key));
-        let admission = if waits.contains_key(&slot) {
-            Admission::Full
-        } else if heads.source == Source::Adoptable {
+        let limits = heads.limits;
+        let admission = if heads.source == Source::Adoptable {
             // An adoption is no start.
             Admission::Start
         } else {
-            admit(on, &slot, task_limits, &mut busy)?
+            let slot: Slot = (heads.task, Arc::clone(&head.key));
+            admissions.admit(on, &slot, limits)?
         };
-        let more = match admission {
+        match admission {
             Admission::Start => {
-                if heads.source != Source::Adoptable
-                    && let Some(count) = busy.get_mut(&slot)
-                {
-                    *count += 1;
-                }
-                runs.push(start(on, head.seq, request, task_limits.survives_consumer)?);
-                true
+                runs.push(start(on, head.seq, request, limits.survives_consumer)?);
+                front.add(on, heads)?;
             }
             Admission::Reject => {
                 reject(on, head.seq)?;
-                true
+                rejected += 1;
+                front.add(on, heads)?;
             }
-            Admission::Full => heads.pass_over(),
-            Admission::Wait(until) => {
-                waits.insert(slot, until);
-                heads.pass_over()
-            }
-        };
-        if !more && heads.source == Source::Keyed {
-            // Many runs wait behind keys that are full: from here on each key is asked for its first run.
-            for mut lane in heads.lanes(on)? {
-                if let Some(head) = lane.next(on)? {
-                    queue.push(Reverse((head, lane)));
-                }
-            }
-        } else if more && let Some(head) = heads.next(on)? {
-            queue.push(Reverse((head, heads)));
+            Admission::HeldUp => front.pass_over(on, heads)?,
         }
     }
-    let next = if expired || promoted {
+    let next = if expired || promoted || rejected == REJECTED_AT_ONCE {
         Some(on.now)
     } else {
         let due = first(on, sql::NEXT_DUE)?;
         let lease = first(on, sql::NEXT_EXPIRY)?;
-        let wait = waits.values().copied().min();
-        [due, lease, wait].into_iter().flatten().min()
+        [due, lease, admissions.next()].into_iter().flatten().min()
     };
     Ok(Claimed {
         runs,
@@ -125,113 +87,38 @@ fn limits_of<'a>(
     Ok(limits)
 }
 
-type Queue = BinaryHeap<Reverse<(Head, Heads)>>;
-
-/// The first run of everything that may be claimed from.
-fn first_heads(
+/// The first run of everything that the request may claim from.
+fn front<'a>(
     on: &mut Writing,
     request: &ClaimRequest,
-    limits: &HashMap<i64, &TaskLimits>,
-) -> Outcome<Queue> {
+    limits: &HashMap<i64, &'a TaskLimits>,
+) -> Outcome<Front<'a>> {
+    let base = &mut on.base;
     let mut queues = Vec::with_capacity(request.queues.len());
     for queue in request.queues.iter() {
-        let base = &mut on.base;
         queues.extend(base.names.queues.find(&base.connection, queue)?);
     }
-    let waiting: Vec<(i64, i64, i64)> = on
-        .base
+    let waiting: Vec<(i64, i64, i64)> = base
         .connection
         .prepare_cached(sql::LANES_WAITING)?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<Result<_, _>>()?;
-    let mut heap = Queue::new();
+    let mut front = Front::default();
     for (state, task, queue) in waiting {
-        if !queues.contains(&queue) || !limits.contains_key(&task) {
+        let Some(limits) = limits.get(&task).filter(|_| queues.contains(&queue)) else {
             continue;
-        }
+        };
         let sources: &[Source] = if state == Stored::Adoptable.code() {
             &[Source::Adoptable]
         } else {
             &[Source::Plain, Source::Keyed]
         };
         for source in sources {
-            let mut heads = Heads::new(source.clone(), task, queue, request.limit);
-            if let Some(head) = heads.next(on)? {
-                heap.push(Reverse((head, heads)));
-            }
+            let heads = Heads::new(source.clone(), task, queue, limits, request.limit);
+            front.add(on, heads)?;
         }
     }
-    Ok(heap)
-}
-
-fn admit(
-    on: &mut Writing,
-    slot: &Slot,
-    limits: &TaskLimits,
-    busy: &mut HashMap<Slot, i64>,
-) -> Outcome<Admission> {
-    let most = i64::from(limits.max_concurrency);
-    if most > 0 {
-        let count = match busy.get(slot) {
-            Some(count) => *count,
-            None => *busy.entry(slot.clone()).or_insert(count_busy(on, slot)?),
-        };
-        if count >= most {
-            return Ok(Admission::Full);
-        }
-    }
-    let Some(rate) = limits.rate_limit else {
-        return Ok(Admission::Start);
-    };
-    Ok(match (admit_rate(on, slot, rate)?, rate.exceeded) {
-        (Ok(()), _) => Admission::Start,
-        (Err(until), RateExceeded::Wait) => Admission::Wait(until),
-        (Err(_), RateExceeded::Reject) => Admission::Reject,
-    })
-}
-
-/// How many attempts go on that a slot counts, adoptions that wait included.
-fn count_busy(on: &mut Writing, (task, key): &Slot) -> Outcome<i64> {
-    // What this claim has started so far must stand in the table too.
-    on.counts.write(&on.base.connection)?;
-    let connection = &on.base.connection;
-    let one = |sql: &str| -> Outcome<i64> {
-        Ok(connection
-            .prepare_cached(sql)?
-            .query_row([task], |row| row.get(0))?)
-    };
-    if key.is_empty() {
-        return Ok(one(sql::COUNT_BUSY)? - one(sql::BUSY_KEYED)?);
-    }
-    let mut lane = connection.prepare_cached(sql::BUSY_LANE)?;
-    Ok(lane.query_row((task, &**key), |row| row.get(0))?)
-}
-
-/// Counts a start, or says from when on it is allowed.
-fn admit_rate(on: &Writing, (task, key): &Slot, rate: RateLimit) -> Outcome<Result<(), i64>> {
-    let connection = &on.base.connection;
-    let mut get = connection.prepare_cached(sql::RATE_GET)?;
-    let arrival = get
-        .query_row((task, &**key), |row| row.get(0))
-        .optional()?
-        .unwrap_or(0);
-    let next = match rate.admit(arrival, on.now) {
-        Ok(next) => next,
-        Err(from) => return Ok(Err(from)),
-    };
-    let over: Vec<(i64, String)> = connection
-        .prepare_cached(sql::RATES_OVER)?
-        .query_map((on.now, RATES_AT_ONCE), |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?
-        .collect::<Result<_, _>>()?;
-    let mut drop = connection.prepare_cached(sql::RATE_DROP)?;
-    for slot in over {
-        drop.execute(slot)?;
-    }
-    let mut put = connection.prepare_cached(sql::RATE_PUT)?;
-    put.execute((task, &**key, next))?;
-    Ok(Ok(()))
+    Ok(front)
 }
 
 /// Leases a run to the consumer: its next attempt, or the one that waits to be adopted.

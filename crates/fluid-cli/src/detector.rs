@@ -24,8 +24,7 @@ pub(crate) enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Flag(name) => f.write_str(name),
-            Self::Variable(name) => f.write_str(name),
+            Self::Flag(name) | Self::Variable(name) => f.write_str(name),
             Self::File => f.write_str("fluid.toml"),
             Self::Default => f.write_str("the default"),
         }
@@ -50,13 +49,16 @@ pub(crate) fn executor(
 ) -> Result<ExecutorChoice, Failure> {
     let chosen = |kind, why: String| Ok(ExecutorChoice { kind, why });
     match wanted {
-        Some((ExecutorKind::K8s, origin)) => Err(Failure::usage("executor k8s is not in this build")
-            .because(format!("{origin} asks for it"))
-            .help("use subprocess, or a build with the feature k8s")),
+        Some((ExecutorKind::K8s, origin)) => {
+            Err(Failure::usage("executor k8s is not in this build")
+                .because(format!("{origin} asks for it"))
+                .help("use subprocess, or a build with the feature k8s"))
+        }
         Some((kind, origin)) => chosen(kind, format!("{origin} says so")),
         None if in_cluster => chosen(
             ExecutorKind::Subprocess,
-            "k8s is not in this build, so subprocess, although KUBERNETES_SERVICE_HOST is set".to_owned(),
+            "k8s is not in this build, so subprocess, although KUBERNETES_SERVICE_HOST is set"
+                .to_owned(),
         ),
         None => chosen(
             ExecutorKind::Subprocess,
@@ -113,7 +115,8 @@ pub(crate) fn broker(
         Origin::Default => "the default".to_owned(),
         origin => format!("{origin} says so"),
     };
-    let url = parse(url, base).map_err(|failure| failure.because(format!("it comes from {origin}")))?;
+    let url =
+        parse(url, base).map_err(|failure| failure.because(format!("it comes from {origin}")))?;
     Ok(BrokerChoice { url, why })
 }
 
@@ -140,8 +143,10 @@ fn parse(url: &str, base: &Path) -> Result<BrokerUrl, Failure> {
         "sqlite" | "redis" | "rediss" | "postgres" | "postgresql" => {
             Err(Failure::usage(format!("broker {} is not in this build", shown(url))).help(known))
         }
-        _ => Err(Failure::usage(format!("{} is not the URL of a broker", shown(url)))
-            .help(format!("{known}; such as sqlite://fluid.db"))),
+        _ => Err(
+            Failure::usage(format!("{} is not the URL of a broker", shown(url)))
+                .help(format!("{known}; such as sqlite://fluid.db")),
+        ),
     }
 }
 
@@ -173,12 +178,29 @@ mod tests {
         assert!(outside.why.contains("KUBERNETES_SERVICE_HOST is not set"));
         let inside = executor(None, true).unwrap();
         assert_eq!(inside.kind, ExecutorKind::Subprocess);
-        assert!(inside.why.contains("k8s is not in this build, so subprocess"));
-        let asked = executor(Some((ExecutorKind::Inline, Origin::Flag("--executor"))), true).unwrap();
-        assert_eq!((asked.kind, asked.why.as_str()), (ExecutorKind::Inline, "--executor says so"));
-        let missing = executor(Some((ExecutorKind::K8s, Origin::Variable("FLUID_EXECUTOR"))), true);
+        assert!(
+            inside
+                .why
+                .contains("k8s is not in this build, so subprocess")
+        );
+        let asked = executor(
+            Some((ExecutorKind::Inline, Origin::Flag("--executor"))),
+            true,
+        )
+        .unwrap();
+        assert_eq!(
+            (asked.kind, asked.why.as_str()),
+            (ExecutorKind::Inline, "--executor says so")
+        );
+        let missing = executor(
+            Some((ExecutorKind::K8s, Origin::Variable("FLUID_EXECUTOR"))),
+            true,
+        );
         let missing = text(&missing.unwrap_err());
-        assert!(missing.contains("not in this build") && missing.contains("FLUID_EXECUTOR"), "{missing}");
+        assert!(
+            missing.contains("not in this build") && missing.contains("FLUID_EXECUTOR"),
+            "{missing}"
+        );
     }
 
     #[test]
@@ -186,9 +208,18 @@ mod tests {
         let (current, file) = (Path::new("/here"), Path::new("/etc/app"));
         let url = |wanted| broker(wanted, current, Some(file)).unwrap().url.to_string();
         assert_eq!(url(None), "sqlite:///etc/app/fluid.db");
-        assert_eq!(url(Some(("sqlite://a.db", Origin::File))), "sqlite:///etc/app/a.db");
-        assert_eq!(url(Some(("sqlite://a.db", Origin::Flag("--broker")))), "sqlite:///here/a.db");
-        assert_eq!(url(Some(("sqlite:///x/a.db", Origin::File))), "sqlite:///x/a.db");
+        assert_eq!(
+            url(Some(("sqlite://a.db", Origin::File))),
+            "sqlite:///etc/app/a.db"
+        );
+        assert_eq!(
+            url(Some(("sqlite://a.db", Origin::Flag("--broker")))),
+            "sqlite:///here/a.db"
+        );
+        assert_eq!(
+            url(Some(("sqlite:///x/a.db", Origin::File))),
+            "sqlite:///x/a.db"
+        );
         assert_eq!(url(Some(("memory:", Origin::File))), "memory:");
     }
 
@@ -203,7 +234,10 @@ mod tests {
             let error = broker(Some((url, Origin::Flag("--broker"))), Path::new("/"), None);
             let error = text(&error.unwrap_err());
             assert!(!error.contains("hunter2"), "{error}");
-            assert!(error.contains("this build has sqlite://FILE and memory:"), "{error}");
+            assert!(
+                error.contains("this build has sqlite://FILE and memory:"),
+                "{error}"
+            );
         }
     }
 }

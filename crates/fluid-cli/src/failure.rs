@@ -139,10 +139,11 @@ impl From<BrokerError> for Failure {
         };
         let failure = Self::new(exit, "the broker could not do it").caused_by(&error);
         match &error {
-            BrokerError::Unreachable { .. } => {
-                failure.help("check that it is there and that --broker or FLUID_BROKER_URL names it")
+            BrokerError::Unreachable { .. } => failure
+                .help("check that it is there and that --broker or FLUID_BROKER_URL names it"),
+            BrokerError::Locked { .. } => {
+                failure.help("try again, or end the process that holds it")
             }
-            BrokerError::Locked { .. } => failure.help("try again, or end the process that holds it"),
             BrokerError::ReadOnly { .. } => {
                 failure.help("make the file and its directory writable for this user")
             }
@@ -171,8 +172,9 @@ impl From<WaitError> for Failure {
     fn from(error: WaitError) -> Self {
         match error {
             WaitError::Broker(error) => error.into(),
-            WaitError::NotFound(_) => Self::not_found(error.to_string())
-                .because("it was deleted meanwhile, by hand or because it was older than the retention"),
+            WaitError::NotFound(_) => Self::not_found(error.to_string()).because(
+                "it was deleted meanwhile, by hand or because it was older than the retention",
+            ),
             other => Self::new(Exit::TimedOut, other.to_string()),
         }
     }

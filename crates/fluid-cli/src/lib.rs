@@ -8,13 +8,13 @@
 //! use fluid_cli::core::{TaskContext, TaskError, task};
 //!
 //! /// Says hello, every minute.
-//! #[task(crate = fluid_cli::core, every = "1m")]
+//! #[task(crate = fluid_cli::core, schedule(every = "1m"))]
 //! async fn hello(_ctx: TaskContext) -> Result<&'static str, TaskError> {
 //!     Ok("hello")
 //! }
 //!
 //! fn main() -> std::process::ExitCode {
-//!     App::new("hello-app").task(&hello).main()
+//!     App::new("hello-app").task(hello).main()
 //! }
 //! ```
 //!

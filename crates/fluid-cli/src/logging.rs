@@ -17,7 +17,8 @@ pub(crate) fn begin(filter: &str, format: LogFormat) -> Result<(), Failure> {
             .caused_by(&error)
             .help("use error, warn, info, debug or trace, or such as info,fluid_scheduler=debug")
     })?;
-    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
+    let colour =
+        io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr);

@@ -34,8 +34,11 @@ pub(crate) async fn find(broker: &dyn Broker, text: &str) -> Result<TaskRun, Fai
     }
     let end = text.trim_start_matches('…').to_lowercase();
     if end.len() < SHORTEST || !end.chars().all(|c| c.is_ascii_hexdigit() || c == '-') {
-        return Err(Failure::usage(format!("{text:?} names no run"))
-            .help(format!("give its id, or the last {SHORTEST} or more characters of it")));
+        return Err(
+            Failure::usage(format!("{text:?} names no run")).help(format!(
+                "give its id, or the last {SHORTEST} or more characters of it"
+            )),
+        );
     }
     let mut found: Option<TaskRun> = None;
     let mut before = None;

@@ -8,7 +8,7 @@ use fluid_exec_local::{InlineExecutor, SubprocessExecutor};
 use fluid_scheduler::{Executors, MemoryBroker, TaskManager};
 use tokio::sync::OnceCell;
 
-use crate::config::{Config, Settings, nearest};
+use crate::config::{Settings, nearest};
 use crate::detector::{self, BrokerChoice, BrokerUrl, ExecutorChoice, Origin};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -56,8 +56,15 @@ impl Session {
 
     /// Which broker, and why.
     pub(crate) fn broker_choice(&self) -> Result<BrokerChoice, Failure> {
-        let file = self.settings.broker.as_deref().map(|url| (url, Origin::File));
-        let wanted = self.broker_wanted.as_ref().map(|(url, origin)| (url.as_str(), *origin));
+        let file = self
+            .settings
+            .broker
+            .as_deref()
+            .map(|url| (url, Origin::File));
+        let wanted = self
+            .broker_wanted
+            .as_ref()
+            .map(|(url, origin)| (url.as_str(), *origin));
         let current = std::env::current_dir()
             .map_err(|error| Failure::usage("the current directory is gone").caused_by(&error))?;
         let directory = self.file.as_deref().and_then(|file| file.parent());
@@ -116,9 +123,11 @@ impl Session {
     /// The manager of a broker that other processes can see too.
     pub(crate) async fn shared_manager(&self) -> Result<&TaskManager, Failure> {
         if self.broker_choice()?.url == BrokerUrl::Memory {
-            return Err(Failure::usage("broker memory: is only there inside one process")
-                .because("this command would look at a new, empty one")
-                .help("use it with serve or exec, and a sqlite:// URL for everything else"));
+            return Err(
+                Failure::usage("broker memory: is only there inside one process")
+                    .because("this command would look at a new, empty one")
+                    .help("use it with serve or exec, and a sqlite:// URL for everything else"),
+            );
         }
         self.manager().await
     }
@@ -136,7 +145,10 @@ impl Session {
         match nearest(name, names()) {
             Some(meant) => failure.help(format!("did you mean {meant}?")),
             None if self.tasks.is_empty() => failure.because("no tasks are declared here"),
-            None => failure.help(format!("there are: {}", names().collect::<Vec<_>>().join(", "))),
+            None => failure.help(format!(
+                "there are: {}",
+                names().collect::<Vec<_>>().join(", ")
+            )),
         }
     }
 
@@ -153,7 +165,9 @@ pub(crate) async fn open(choice: &BrokerChoice) -> Result<Arc<dyn Broker>, Failu
         #[cfg(feature = "sqlite")]
         BrokerUrl::Sqlite(path) => {
             let options = fluid_broker_sqlite::SqliteOptions::new(path);
-            Ok(Arc::new(fluid_broker_sqlite::SqliteBroker::open(options).await?))
+            Ok(Arc::new(
+                fluid_broker_sqlite::SqliteBroker::open(options).await?,
+            ))
         }
         #[cfg(not(feature = "sqlite"))]
         BrokerUrl::Sqlite(_) => Err(Failure::usage("broker sqlite:// is not in this build")),

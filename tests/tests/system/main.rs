@@ -1,4 +1,10 @@
 //! What fluid promises, seen from outside: real processes, real files, kill -9.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod faults;
 mod kill;

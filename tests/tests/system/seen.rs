@@ -8,12 +8,12 @@ use fluid_core::{Broker, RunFilter, RunState, TaskRun};
 use fluid_system_tests::DEADLINE;
 
 /// Opens the broker file of a workplace.
-pub async fn open(path: &Path) -> SqliteBroker {
+pub(crate) async fn open(path: &Path) -> SqliteBroker {
     SqliteBroker::open(SqliteOptions::new(path)).await.unwrap()
 }
 
 /// All runs in one of these states.
-pub async fn runs(broker: &SqliteBroker, states: &[RunState]) -> Vec<TaskRun> {
+pub(crate) async fn runs(broker: &SqliteBroker, states: &[RunState]) -> Vec<TaskRun> {
     let filter = RunFilter {
         states: states.to_vec(),
         ..RunFilter::default()
@@ -22,7 +22,7 @@ pub async fn runs(broker: &SqliteBroker, states: &[RunState]) -> Vec<TaskRun> {
 }
 
 /// Waits until something about the broker is so; an event says when to look again.
-pub async fn until<T>(
+pub(crate) async fn until<T>(
     broker: &SqliteBroker,
     what: &str,
     mut is_so: impl AsyncFnMut() -> Option<T>,
@@ -37,17 +37,17 @@ pub async fn until<T>(
             let _ = tokio::time::timeout(Duration::from_secs(1), events.recv()).await;
         }
     };
-    match tokio::time::timeout(DEADLINE, wait).await {
-        Ok(value) => value,
-        Err(_) => panic!(
+    let Ok(value) = tokio::time::timeout(DEADLINE, wait).await else {
+        panic!(
             "not in time: {what}; there is {:?}",
             broker.stats().await.unwrap().tasks
-        ),
-    }
+        );
+    };
+    value
 }
 
 /// Waits until this many runs are finished.
-pub async fn until_finished(broker: &SqliteBroker, count: usize) {
+pub(crate) async fn until_finished(broker: &SqliteBroker, count: usize) {
     until(broker, &format!("{count} runs are finished"), async || {
         let stats = broker.stats().await.unwrap();
         let finished: u64 = RunState::ALL

@@ -17,6 +17,9 @@ pub(crate) struct ExecArgs {
     /// Don't show a progress bar
     #[arg(long)]
     pub(crate) no_progress: bool,
+    /// The run that this process was started for, by an executor
+    #[arg(long, hide = true)]
+    pub(crate) run_id: Option<String>,
 }
 
 /// The flags of `enqueue TASK`.
@@ -88,10 +91,14 @@ pub(crate) fn command_for<'a>(
         command.after_help(EXEC_HELP)
     });
     let exec: Vec<_> = exec.collect();
-    let enqueue: Vec<_> = tasks.map(|task| EnqueueArgs::augment_args(for_task(task))).collect();
+    let enqueue: Vec<_> = tasks
+        .map(|task| EnqueueArgs::augment_args(for_task(task)))
+        .collect();
     command
         .mut_subcommand("exec", |c| choice(c, exec).after_help(EXEC_HELP))
-        .mut_subcommand("enqueue", |c| choice(c, enqueue).after_help(enqueue_help(name)))
+        .mut_subcommand("enqueue", |c| {
+            choice(c, enqueue).after_help(enqueue_help(name))
+        })
 }
 
 /// A command that wants the name of a task next.
@@ -115,8 +122,15 @@ fn for_task(task: &Task) -> Command {
              Give them by --secret-env NAME=VARIABLE, or in --params-file."
         ));
     }
-    let short = task.description.lines().next().unwrap_or_default().to_owned();
-    let mut command = Command::new(task.name.as_str().to_owned()).about(short).long_about(about);
+    let short = task
+        .description
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .to_owned();
+    let mut command = Command::new(task.name.as_str().to_owned())
+        .about(short)
+        .long_about(about);
     for flag in flags {
         command = command.arg(flag.arg());
     }

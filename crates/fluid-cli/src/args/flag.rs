@@ -5,7 +5,7 @@ use clap::{Arg, ArgAction};
 use serde_json::Value;
 
 /// Flags that every `exec` and `enqueue` has; a parameter of such a name gets `--param-NAME`.
-const TAKEN: [&str; 22] = [
+const TAKEN: [&str; 23] = [
     "at",
     "broker",
     "config",
@@ -23,6 +23,7 @@ const TAKEN: [&str; 22] = [
     "priority",
     "queue",
     "quiet",
+    "run-id",
     "secret-env",
     "unique-key",
     "version",
@@ -177,7 +178,9 @@ impl Plain {
                 ["number"] => Some(Kind::Number),
                 ["boolean"] => Some(Kind::Boolean),
                 ["array"] => {
-                    let items = schema.get("items").map(|items| Self::of(root, items, depth + 1));
+                    let items = schema
+                        .get("items")
+                        .map(|items| Self::of(root, items, depth + 1));
                     plain.many = true;
                     match items {
                         Some(items) if items.many => None,
@@ -207,8 +210,14 @@ fn words_of(schema: &Value) -> Option<Vec<String>> {
     if let Some(word) = schema.get("const").and_then(Value::as_str) {
         return Some(vec![word.to_owned()]);
     }
-    let values = schema.get("enum")?.as_array()?.iter().filter(|value| !value.is_null());
-    values.map(|value| value.as_str().map(str::to_owned)).collect()
+    let values = schema
+        .get("enum")?
+        .as_array()?
+        .iter()
+        .filter(|value| !value.is_null());
+    values
+        .map(|value| value.as_str().map(str::to_owned))
+        .collect()
 }
 
 impl Flag {
@@ -220,13 +229,20 @@ impl Flag {
             .help(self.help())
             .help_heading("Parameters")
             .allow_negative_numbers(matches!(self.kind, Kind::Integer | Kind::Number))
-            .action(if self.many { ArgAction::Append } else { ArgAction::Set });
+            .action(if self.many {
+                ArgAction::Append
+            } else {
+                ArgAction::Set
+            });
         let written = self.name.to_lowercase();
         if written != self.long && !self.long.starts_with("param-") {
             arg = arg.alias(written);
         }
         if self.kind == Kind::Boolean && !self.many {
-            arg = arg.num_args(0..=1).require_equals(true).default_missing_value("true");
+            arg = arg
+                .num_args(0..=1)
+                .require_equals(true)
+                .default_missing_value("true");
         }
         arg
     }
@@ -259,7 +275,9 @@ impl Flag {
             help.push_str(&note);
         };
         if let Some(default) = &self.default {
-            let default = default.as_str().map_or_else(|| default.to_string(), str::to_owned);
+            let default = default
+                .as_str()
+                .map_or_else(|| default.to_string(), str::to_owned);
             add(format!("[default: {default}]"));
         } else if self.required {
             add("[required]".to_owned());
@@ -346,12 +364,18 @@ mod tests {
             .map(|flag| (flag.long.as_str(), flag.kind, flag.many))
             .collect();
         assert!(found.contains(&("path", Kind::Text, false)), "{found:?}");
-        assert!(found.contains(&("max-width", Kind::Integer, false)), "{found:?}");
+        assert!(
+            found.contains(&("max-width", Kind::Integer, false)),
+            "{found:?}"
+        );
         assert!(found.contains(&("ratio", Kind::Number, false)), "{found:?}");
         assert!(found.contains(&("mode", Kind::Text, false)), "{found:?}");
         assert!(found.contains(&("tags", Kind::Text, true)), "{found:?}");
         assert!(found.contains(&("keep", Kind::Boolean, false)), "{found:?}");
-        assert!(found.contains(&("param-queue", Kind::Text, false)), "{found:?}");
+        assert!(
+            found.contains(&("param-queue", Kind::Text, false)),
+            "{found:?}"
+        );
         assert_eq!(flags.len(), 7, "{found:?}");
         assert_eq!(secrets, ["token", "other"]);
         let mode = flags.iter().find(|flag| flag.long == "mode").unwrap();
@@ -366,7 +390,11 @@ mod tests {
         }});
         let (flags, _) = flags_of(&schema);
         let read = |name: &str, text: &str| {
-            flags.iter().find(|flag| flag.name == name).unwrap().value(text)
+            flags
+                .iter()
+                .find(|flag| flag.name == name)
+                .unwrap()
+                .value(text)
         };
         assert_eq!(read("n", "-3").unwrap(), json!(-3));
         assert_eq!(read("n", "18446744073709551615").unwrap(), json!(u64::MAX));

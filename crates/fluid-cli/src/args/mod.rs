@@ -1,4 +1,8 @@
 //! The command line: what can be said and what it means.
+#![expect(
+    clippy::doc_markdown,
+    reason = "clap shows these comments to people as they are"
+)]
 
 mod command;
 mod flag;
@@ -16,8 +20,8 @@ use jiff::Timestamp;
 use crate::config::Limit;
 use crate::output::Format;
 
-pub(crate) use command::command_for;
-pub(crate) use params::ParamsArgs;
+pub(crate) use command::{EnqueueArgs, ExecArgs, command_for};
+pub(crate) use params::{ParamsArgs, read as read_params, read_all, read_one};
 pub(crate) use task_call::TaskCall;
 
 /// Tasks on a queue, carried out where they belong.
@@ -35,22 +39,62 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
     /// The file with settings and tasks [default: ./fluid.toml]
-    #[arg(long, global = true, value_name = "FILE", env = "FLUID_CONFIG", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "FLUID_CONFIG",
+        hide_env_values = true
+    )]
     pub(crate) config: Option<PathBuf>,
     /// Where runs are kept: sqlite://FILE, or memory: for one process [default: sqlite://fluid.db]
-    #[arg(long, global = true, value_name = "URL", env = "FLUID_BROKER_URL", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "FLUID_BROKER_URL",
+        hide_env_values = true
+    )]
     pub(crate) broker: Option<String>,
     /// Where cpu_bound tasks run: inline, subprocess or k8s [default: chosen by what is there]
-    #[arg(long, global = true, value_name = "KIND", env = "FLUID_EXECUTOR", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "KIND",
+        env = "FLUID_EXECUTOR",
+        hide_env_values = true
+    )]
     pub(crate) executor: Option<ExecutorKind>,
     /// How to print results: for people, or one JSON value for programs
-    #[arg(long, global = true, value_name = "FORMAT", value_enum, default_value_t, hide_possible_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
     pub(crate) output: Format,
     /// What to log to standard error: error, warn, info, debug, trace, or a filter such as fluid_scheduler=debug
-    #[arg(long, global = true, value_name = "FILTER", env = "FLUID_LOG", hide_env_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILTER",
+        env = "FLUID_LOG",
+        hide_env_values = true
+    )]
     pub(crate) log: Option<String>,
     /// How to log: text or json
-    #[arg(long, global = true, value_name = "FORMAT", env = "FLUID_LOG_FORMAT", hide_env_values = true, value_enum, default_value_t, hide_possible_values = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        env = "FLUID_LOG_FORMAT",
+        hide_env_values = true,
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
     pub(crate) log_format: LogFormat,
 }
 
@@ -99,13 +143,29 @@ pub(crate) enum Action {
 #[derive(Debug, Args)]
 pub(crate) struct ServeArgs {
     /// The queues to take runs from, by comma [default: all that the tasks name]
-    #[arg(long, value_name = "QUEUES", env = "FLUID_QUEUES", hide_env_values = true, value_delimiter = ',')]
+    #[arg(
+        long,
+        value_name = "QUEUES",
+        env = "FLUID_QUEUES",
+        hide_env_values = true,
+        value_delimiter = ','
+    )]
     pub(crate) queues: Option<Vec<QueueName>>,
     /// How many runs to execute at once [default: 10]
-    #[arg(long, value_name = "N", env = "FLUID_CONCURRENCY", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "N",
+        env = "FLUID_CONCURRENCY",
+        hide_env_values = true
+    )]
     pub(crate) concurrency: Option<usize>,
     /// How long finished runs are kept, or `forever` [default: 7d]
-    #[arg(long, value_name = "TIME", env = "FLUID_RETENTION", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "FLUID_RETENTION",
+        hide_env_values = true
+    )]
     pub(crate) retention: Option<Limit>,
     /// How long a lease lasts unless it is renewed [default: 30s]
     #[arg(long, value_name = "TIME", env = "FLUID_LEASE", hide_env_values = true, value_parser = duration::parse)]
@@ -291,7 +351,9 @@ pub(crate) fn since(text: &str) -> Result<Timestamp, String> {
         return Ok(instant);
     }
     let ago = duration::parse(text).map_err(|_| {
-        format!("{text:?} is neither an instant such as 2026-01-31T12:00:00Z nor a time ago such as 1h")
+        format!(
+            "{text:?} is neither an instant such as 2026-01-31T12:00:00Z nor a time ago such as 1h"
+        )
     })?;
     Timestamp::now()
         .checked_sub(ago)
@@ -321,17 +383,25 @@ mod tests {
 
     #[test]
     fn the_configuration_is_found_before_the_rest_is_understood() {
-        let find = |args: &[&str]| {
-            config_flag(&args.iter().map(OsString::from).collect::<Vec<_>>())
-        };
-        assert_eq!(find(&["f", "ls", "--config", "a.toml"]), Some("a.toml".into()));
-        assert_eq!(find(&["f", "--config=b.toml", "exec", "x", "--y"]), Some("b.toml".into()));
+        let find =
+            |args: &[&str]| config_flag(&args.iter().map(OsString::from).collect::<Vec<_>>());
+        assert_eq!(
+            find(&["f", "ls", "--config", "a.toml"]),
+            Some("a.toml".into())
+        );
+        assert_eq!(
+            find(&["f", "--config=b.toml", "exec", "x", "--y"]),
+            Some("b.toml".into())
+        );
         assert_eq!(find(&["f", "exec", "x", "--", "--config", "a"]), None);
     }
 
     #[test]
     fn since_takes_an_instant_or_a_time_ago() {
-        assert_eq!(since("2026-01-31T12:00:00Z").unwrap().to_string(), "2026-01-31T12:00:00Z");
+        assert_eq!(
+            since("2026-01-31T12:00:00Z").unwrap().to_string(),
+            "2026-01-31T12:00:00Z"
+        );
         let hour = Timestamp::now().duration_since(since("1h").unwrap());
         assert!((3599..=3601).contains(&hour.as_secs()), "{hour:?}");
         assert!(since("yesterday").is_err());

@@ -31,8 +31,8 @@ pub(crate) struct ParamsArgs {
 /// # Errors
 /// A usage error that names the flag, and never a secret.
 pub(crate) fn read(task: &Task, matches: &ArgMatches) -> Result<Params, Failure> {
-    let args = ParamsArgs::from_arg_matches(matches)
-        .map_err(|error| Failure::usage(error.to_string()))?;
+    let args =
+        ParamsArgs::from_arg_matches(matches).map_err(|error| Failure::usage(error.to_string()))?;
     let schema = task.params.as_value();
     let (flags, secrets) = flags_of(schema);
     let mut object = base(task, &args)?;
@@ -64,9 +64,11 @@ fn base(task: &Task, args: &ParamsArgs) -> Result<Map<String, Value>, Failure> {
         let object = object(text, "--params")?;
         let whole = Value::Object(object.clone());
         if let Some(secret) = task.params.secret_paths(&whole).first() {
-            return Err(Failure::usage(format!("{} is secret", secret.trim_start_matches('/')))
-                .because("every user of this machine can read the arguments of a process")
-                .help(SECRET_HELP));
+            return Err(
+                Failure::usage(format!("{} is secret", secret.trim_start_matches('/')))
+                    .because("every user of this machine can read the arguments of a process")
+                    .help(SECRET_HELP),
+            );
         }
         return Ok(object);
     }
@@ -75,6 +77,20 @@ fn base(task: &Task, args: &ParamsArgs) -> Result<Map<String, Value>, Failure> {
         Some(path) => object(&read_all(path)?, &path.to_string_lossy()),
         None => Ok(Map::new()),
     }
+}
+
+/// Checks one line of a batch.
+///
+/// # Errors
+/// A usage error that names the line, and never a secret.
+pub(crate) fn read_one(task: &Task, line: &str, place: &str) -> Result<Params, Failure> {
+    let object = object(line, place)?;
+    let (flags, secrets) = flags_of(task.params.as_value());
+    task.params
+        .check(JsonText::from(Value::Object(object)))
+        .map_err(|error| {
+            refused(task, faults_of(error, &flags, &secrets)).because(format!("in {place}"))
+        })
 }
 
 /// How secrets are given.
@@ -128,7 +144,9 @@ fn from_environment(assignment: &str, secrets: &[String]) -> Result<(String, Val
             .help("NAME is the parameter, VARIABLE the environment variable that holds it"));
     };
     if !secrets.iter().any(|secret| secret == name) {
-        return Err(Failure::usage(format!("the task has no secret parameter {name:?}")));
+        return Err(Failure::usage(format!(
+            "the task has no secret parameter {name:?}"
+        )));
     }
     let value = std::env::var(variable).map_err(|_| {
         Failure::usage(format!(
@@ -148,9 +166,10 @@ fn refused(task: &Task, faults: Vec<String>) -> Failure {
 /// The faults of a check, in the words of the command line.
 fn faults_of(error: ParamsError, flags: &[Flag], secrets: &[String]) -> Vec<String> {
     match error {
-        ParamsError::Invalid { faults } => {
-            faults.iter().map(|fault| in_flags(fault, flags, secrets)).collect()
-        }
+        ParamsError::Invalid { faults } => faults
+            .iter()
+            .map(|fault| in_flags(fault, flags, secrets))
+            .collect(),
         other => vec![other.to_string()],
     }
 }
@@ -158,14 +177,20 @@ fn faults_of(error: ParamsError, flags: &[Flag], secrets: &[String]) -> Vec<Stri
 /// Names the flag instead of the place in the JSON, where there is one.
 fn in_flags(fault: &str, flags: &[Flag], secrets: &[String]) -> String {
     let flag = |name: &str| flags.iter().find(|flag| flag.name == name);
-    if let Some((place, rest)) = fault.strip_prefix('/').and_then(|fault| fault.split_once(": ")) {
+    if let Some((place, rest)) = fault
+        .strip_prefix('/')
+        .and_then(|fault| fault.split_once(": "))
+    {
         let name = place.split('/').next().unwrap_or(place);
         return match flag(name) {
             Some(flag) => format!("--{}: {rest}", flag.long),
             None => format!("{place}: {rest}"),
         };
     }
-    if let Some(name) = fault.strip_suffix(" is a required property").map(|n| n.trim_matches('"')) {
+    if let Some(name) = fault
+        .strip_suffix(" is a required property")
+        .map(|n| n.trim_matches('"'))
+    {
         return match flag(name) {
             Some(flag) => format!("--{} is missing", flag.long),
             None if secrets.iter().any(|secret| secret == name) => {
@@ -207,10 +232,11 @@ mod tests {
             command = command.arg(flag.arg());
         }
         let args = std::iter::once("resize").chain(args.iter().copied());
-        let matches = command.try_get_matches_from(args).map_err(|e| e.to_string())?;
-        let plain = |failure: Failure| {
-            anstream::adapter::strip_str(&failure.to_string()).to_string()
-        };
+        let matches = command
+            .try_get_matches_from(args)
+            .map_err(|e| e.to_string())?;
+        let plain =
+            |failure: Failure| anstream::adapter::strip_str(&failure.to_string()).to_string();
         read(&task, &matches).map_err(plain)
     }
 
@@ -218,8 +244,17 @@ mod tests {
     fn flags_go_on_top_of_the_json() {
         let home = "token=HOME";
         let params = call(&[
-            "--params", r#"{"width": 1, "nested": {"a": 1}}"#, "--width", "7", "--keep-ratio",
-            "--tags", "a", "--tags", "b", "--secret-env", home,
+            "--params",
+            r#"{"width": 1, "nested": {"a": 1}}"#,
+            "--width",
+            "7",
+            "--keep-ratio",
+            "--tags",
+            "a",
+            "--tags",
+            "b",
+            "--secret-env",
+            home,
         ])
         .unwrap();
         let mut shown = params.redacted();
@@ -235,18 +270,30 @@ mod tests {
         let error = call(&["--secret-env", "token=HOME"]).unwrap_err();
         assert!(error.contains("--width is missing"), "{error}");
         let error = call(&["--width", "0"]).unwrap_err();
-        assert!(error.contains("--width: ") && error.contains("minimum of 1"), "{error}");
+        assert!(
+            error.contains("--width: ") && error.contains("minimum of 1"),
+            "{error}"
+        );
         assert!(error.contains("the secret token is missing"), "{error}");
         let error = call(&["--width", "wide"]).unwrap_err();
-        assert!(error.contains("--width: \"wide\" is not an integer"), "{error}");
+        assert!(
+            error.contains("--width: \"wide\" is not an integer"),
+            "{error}"
+        );
     }
 
     #[test]
     fn a_secret_in_the_arguments_is_refused_and_not_repeated() {
         let error = call(&["--params", r#"{"width": 1, "token": "hunter2"}"#]).unwrap_err();
-        assert!(error.contains("token is secret") && !error.contains("hunter2"), "{error}");
+        assert!(
+            error.contains("token is secret") && !error.contains("hunter2"),
+            "{error}"
+        );
         let error = call(&["--params", r#"{"width": "x", "token": "hunter2"}"#]).unwrap_err();
-        assert!(error.contains("token is secret") && !error.contains("hunter2"), "{error}");
+        assert!(
+            error.contains("token is secret") && !error.contains("hunter2"),
+            "{error}"
+        );
         let error = call(&["--params", r#"{"token": hunter2"#]).unwrap_err();
         assert!(!error.contains("hunter2"), "{error}");
         let error = call(&["--width", "1", "--secret-env", "token=hunter2"]).unwrap_err();

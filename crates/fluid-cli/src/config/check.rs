@@ -223,7 +223,10 @@ impl Check<'_> {
             let policy = unique.get_ref().0.as_ref()?;
             Some(policy.by.iter().map(|name| (unique.span(), name)))
         });
-        let key = form.concurrency_key.iter().map(|key| (key.span(), key.get_ref()));
+        let key = form
+            .concurrency_key
+            .iter()
+            .map(|key| (key.span(), key.get_ref()));
         for (span, name) in unique.into_iter().flatten().chain(key) {
             if properties.get(name).is_none() {
                 self.no_such_property(span, name, properties);
@@ -241,7 +244,10 @@ impl Check<'_> {
         if let Some(retry) = &form.retry {
             let policy = retry.get_ref();
             if policy.attempts == 0 {
-                self.fault(retry.span(), "attempts counts the first one too: at least 1");
+                self.fault(
+                    retry.span(),
+                    "attempts counts the first one too: at least 1",
+                );
             }
             if !(policy.backoff.is_finite() && policy.backoff > 0.0) {
                 self.fault(retry.span(), "backoff must be a number above 0");
@@ -253,7 +259,10 @@ impl Check<'_> {
         if let Some(rate) = &form.rate_limit
             && (rate.get_ref().limit == 0 || rate.get_ref().period.is_zero())
         {
-            self.fault(rate.span(), "a rate limit needs a limit and a period above 0");
+            self.fault(
+                rate.span(),
+                "a rate limit needs a limit and a period above 0",
+            );
         }
     }
 
@@ -263,10 +272,9 @@ impl Check<'_> {
         schedule: Range<usize>,
         written: Option<&Spanned<Value>>,
     ) {
-        let params = written.map_or_else(
-            JsonText::empty_object,
-            |params| JsonText::from(params.get_ref().clone()),
-        );
+        let params = written.map_or_else(JsonText::empty_object, |params| {
+            JsonText::from(params.get_ref().clone())
+        });
         if let Err(error) = schema.check(params) {
             let span = written.map_or(schedule, Spanned::span);
             let message = format!("scheduled runs would be refused: {error}");
@@ -295,23 +303,33 @@ impl Check<'_> {
             }
             (Some(every), None) => {
                 if let Some(zone) = &form.timezone {
-                    self.fault(zone.span(), "an interval has no time zone: only cron has one");
+                    self.fault(
+                        zone.span(),
+                        "an interval has no time zone: only cron has one",
+                    );
                 }
-                let delay = form.delay.as_ref().map_or_else(Default::default, |d| d.get_ref().0);
+                let delay = form
+                    .delay
+                    .as_ref()
+                    .map_or_else(Default::default, |d| d.get_ref().0);
                 Schedule::every(every.get_ref().0)
                     .map(|schedule| schedule.with_delay(delay))
                     .map_err(|error| (every.span(), error))
             }
             (None, Some(cron)) => {
                 if let Some(delay) = &form.delay {
-                    self.fault(delay.span(), "cron says when already: delay goes with every");
+                    self.fault(
+                        delay.span(),
+                        "cron says when already: delay goes with every",
+                    );
                 }
                 let zone = form.timezone.as_ref();
-                Schedule::cron(cron.get_ref(), zone.map_or("UTC", |zone| zone.get_ref()))
-                    .map_err(|error| match (&error, zone) {
+                Schedule::cron(cron.get_ref(), zone.map_or("UTC", |zone| zone.get_ref())).map_err(
+                    |error| match (&error, zone) {
                         (ScheduleError::TimeZone(_), Some(zone)) => (zone.span(), error),
                         _ => (cron.span(), error),
-                    })
+                    },
+                )
             }
         };
         let jittered = built.and_then(|schedule| match jitter {

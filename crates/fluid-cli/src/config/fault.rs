@@ -114,7 +114,10 @@ impl ConfigError {
                 source: NamedSource::new(path.to_string_lossy(), text.clone()),
             };
             if handler.render_report(&mut out, &shown).is_err() {
-                out.push_str(&format!("{}:{}: {}\n", fault.line, fault.column, fault.message));
+                out.push_str(&format!(
+                    "{}:{}: {}\n",
+                    fault.line, fault.column, fault.message
+                ));
             }
         }
         out
@@ -124,7 +127,13 @@ impl ConfigError {
 fn place(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let column = before
+        .rsplit('\n')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .count()
+        + 1;
     (line, column)
 }
 

@@ -146,7 +146,10 @@ impl<'de> Deserialize<'de> for UniqueForm {
             fn visit_bool<E>(self, unique: bool) -> Result<UniqueForm, E> {
                 Ok(UniqueForm(unique.then(UniquePolicy::default)))
             }
-            fn visit_map<A: serde::de::MapAccess<'de>>(self, map: A) -> Result<UniqueForm, A::Error> {
+            fn visit_map<A: serde::de::MapAccess<'de>>(
+                self,
+                map: A,
+            ) -> Result<UniqueForm, A::Error> {
                 let map = serde::de::value::MapAccessDeserializer::new(map);
                 UniquePolicy::deserialize(map).map(|policy| UniqueForm(Some(policy)))
             }

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use fluid_core::Task;
 
 pub use fault::{ConfigError, Fault};
-pub use form::Settings;
+pub use form::{Limit, Settings};
 pub(crate) use nearest::nearest;
 pub(crate) use template::TEMPLATE;
 

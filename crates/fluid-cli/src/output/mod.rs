@@ -56,6 +56,7 @@ impl Output {
     }
 
     /// Prints a line; styles are taken out where standard output is no terminal.
+    #[expect(clippy::unused_self, reason = "one way to print, whatever is printed")]
     pub(crate) fn line(self, text: &str) -> Result<(), Failure> {
         written(writeln!(anstream::stdout().lock(), "{text}"))
     }

@@ -53,7 +53,11 @@ fn rough(time: Duration) -> String {
     let days = kept / 86_400;
     if days > 0 {
         let hours = kept % 86_400 / 3600;
-        return if hours > 0 { format!("{days}d {hours}h") } else { format!("{days}d") };
+        return if hours > 0 {
+            format!("{days}d {hours}h")
+        } else {
+            format!("{days}d")
+        };
     }
     duration::format(Duration::from_secs(kept))
 }

@@ -1,4 +1,4 @@
-//! Colours, by meaning. Writers that are no terminal, and NO_COLOR, take them out.
+//! Colours, by meaning. Writers that are no terminal, and `NO_COLOR`, take them out.
 
 use anstyle::{AnsiColor, Style};
 use fluid_core::RunState;

@@ -87,7 +87,10 @@ mod tests {
     #[test]
     fn without_a_terminal_a_row_is_one_line_of_tabbed_cells() {
         let mut table = Table::new(["A", "B"]);
-        table.row([("one\ttwo\nthree".to_owned(), Style::new()), ("4".to_owned(), Style::new())]);
+        table.row([
+            ("one\ttwo\nthree".to_owned(), Style::new()),
+            ("4".to_owned(), Style::new()),
+        ]);
         assert_eq!(table.render(false), "A\tB\none two three\t4");
     }
 
@@ -95,10 +98,18 @@ mod tests {
     fn on_a_terminal_columns_are_aligned() {
         let mut table = Table::new(["NAME", "N"]);
         for name in ["a", "longer"] {
-            table.row([(name.to_owned(), Style::new()), ("1".to_owned(), Style::new())]);
+            table.row([
+                (name.to_owned(), Style::new()),
+                ("1".to_owned(), Style::new()),
+            ]);
         }
         let text = anstream::adapter::strip_str(&table.render(true)).to_string();
         let columns: Vec<_> = text.lines().map(|line| line.rfind(['N', '1'])).collect();
-        assert!(columns.iter().all(|column| *column == columns[0] && column.is_some()), "{text}");
+        assert!(
+            columns
+                .iter()
+                .all(|column| *column == columns[0] && column.is_some()),
+            "{text}"
+        );
     }
 }

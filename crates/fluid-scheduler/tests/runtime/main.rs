@@ -1,4 +1,10 @@
 //! What a consumer, a scheduler and a manager promise, seen through the memory broker.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod consumer;
 mod lost;

@@ -26,7 +26,7 @@ struct Cluster {
 }
 
 impl Cluster {
-    fn end(&self, outcome: Outcome) {
+    fn end(&self, outcome: &Outcome) {
         for execution in self.started.lock().unwrap().values() {
             execution.send_replace(Some(outcome.clone()));
         }
@@ -104,7 +104,7 @@ async fn a_consumer_that_stops_hands_its_execution_over_at_once() {
 
     let second = AtWork::with(&manager, ConsumerConfig::default(), executor());
     cluster.until_adopted(2).await;
-    cluster.end(Outcome::Success(JsonText::null()));
+    cluster.end(&Outcome::Success(JsonText::null()));
     let record = ended(&manager, run).await;
     assert_eq!(
         (record.state, record.attempt, record.interruptions),
@@ -134,7 +134,7 @@ async fn an_execution_whose_consumer_died_is_adopted_when_the_lease_ends() {
 
     let second = AtWork::with(&manager, ConsumerConfig::default(), executor());
     cluster.until_adopted(2).await;
-    cluster.end(Outcome::Success(JsonText::null()));
+    cluster.end(&Outcome::Success(JsonText::null()));
     let record = ended(&manager, run).await;
     assert_eq!((record.state, record.attempt), (RunState::Success, 1));
     assert_eq!(cluster.started.lock().unwrap().len(), 1, "one execution");

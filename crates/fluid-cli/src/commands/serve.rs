@@ -1,0 +1,197 @@
+//! `serve`: consumer and scheduler in one process.
+
+use std::time::Duration;
+
+use anstyle::Style;
+use fluid_core::QueueName;
+use fluid_scheduler::{ConsumerConfig, TaskConsumer, TaskManager, TaskScheduler};
+use jiff::Timestamp;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use super::exec::listen;
+use super::story::Story;
+use super::tasks::schedule_of;
+use crate::args::ServeArgs;
+use crate::detector::{BrokerChoice, ExecutorChoice};
+use crate::exit::Exit;
+use crate::failure::{Done, Failure};
+use crate::output::{Table, relative, style};
+use crate::session::Session;
+use crate::signals::Signals;
+
+/// How long finished runs are kept unless told otherwise.
+const RETENTION: Duration = Duration::from_secs(7 * 24 * 3600);
+
+pub(super) async fn serve(session: &Session, args: &ServeArgs) -> Done {
+    session.require_file()?;
+    if session.tasks.is_empty() {
+        return Err(Failure::usage("there are no tasks to run").help("declare one in fluid.toml"));
+    }
+    let (broker, executor) = (session.broker_choice()?, session.executor_choice()?);
+    let manager = session.manager().await?;
+    tracing::info!(
+        broker = %broker.url, broker_because = broker.why,
+        executor = %executor.kind, executor_because = executor.why,
+        "serving"
+    );
+    let config = config(session, args);
+    let drain_timeout = config.drain_timeout;
+    let signals = listen()?;
+    if !args.quiet {
+        banner(session, manager, &broker, &executor, &config)?;
+    }
+    let story = (!args.quiet).then(|| Story::begin(manager.clone(), session.output));
+    let consumer = TaskConsumer::new(manager.clone(), session.executors(&executor)?, config);
+    let (stop, over) = (CancellationToken::new(), CancellationToken::new());
+    let force = consumer.force();
+    let consume = async {
+        let result = consumer.run(stop.clone()).await;
+        stop.cancel();
+        over.cancel();
+        result
+    };
+    let schedule = async {
+        if args.no_scheduler {
+            return Ok(());
+        }
+        let mut scheduler = TaskScheduler::new(manager.clone());
+        if let Some(retention) = retention(session, args) {
+            scheduler = scheduler.retention(retention);
+        }
+        let result = scheduler.run(stop.clone()).await;
+        stop.cancel();
+        result
+    };
+    let tell = async {
+        if let Some(story) = story {
+            story.tell(&over).await;
+        }
+    };
+    let (consumed, scheduled, (), ()) = tokio::join!(
+        consume,
+        schedule,
+        tell,
+        obey(session, signals, &stop, &force, &over, drain_timeout)
+    );
+    consumed?;
+    scheduled?;
+    if session.output.is_json() {
+        session.output.json(&json!({ "event": "stopped" }))?;
+    } else if !args.quiet {
+        session.output.line("stopped")?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The first signal drains, the second one stops at once.
+async fn obey(
+    session: &Session,
+    mut signals: Signals,
+    stop: &CancellationToken,
+    force: &CancellationToken,
+    over: &CancellationToken,
+    drain_timeout: Duration,
+) {
+    tokio::select! {
+        signal = signals.next() => {
+            let limit = fluid_core::duration::format(drain_timeout);
+            if session.output.is_json() {
+                // A reader that is gone must not hold up the end.
+                let _ = session.output.json(&json!({ "event": "stopping", "signal": signal }));
+            } else {
+                anstream::eprintln!("{signal}: no more runs are taken; those that run have {limit} (once more to give them back at once)");
+            }
+            stop.cancel();
+        }
+        () = over.cancelled() => return,
+    }
+    tokio::select! {
+        _ = signals.next() => force.cancel(),
+        () = over.cancelled() => {}
+    }
+}
+
+fn config(session: &Session, args: &ServeArgs) -> ConsumerConfig {
+    let settings = &session.settings;
+    let mut config = ConsumerConfig::default();
+    config.queues = args
+        .queues
+        .clone()
+        .or_else(|| settings.queues.clone())
+        .unwrap_or_else(|| {
+            let mut queues = vec![QueueName::default()];
+            queues.extend(session.tasks.iter().map(|task| task.queue.clone()));
+            queues.sort();
+            queues.dedup();
+            queues
+        });
+    if let Some(concurrency) = args.concurrency.or(settings.concurrency) {
+        config.max_concurrent_tasks = concurrency.max(1);
+    }
+    config.lease = args.lease.or(settings.lease).unwrap_or(config.lease);
+    config.grace = args.grace.or(settings.grace).unwrap_or(config.grace);
+    config.drain_timeout = args
+        .drain_timeout
+        .or(settings.drain_timeout)
+        .unwrap_or(config.drain_timeout);
+    config
+}
+
+fn retention(session: &Session, args: &ServeArgs) -> Option<Duration> {
+    match args.retention.or(session.settings.retention) {
+        Some(limit) => limit.0,
+        None => Some(RETENTION),
+    }
+}
+
+fn banner(
+    session: &Session,
+    manager: &TaskManager,
+    broker: &BrokerChoice,
+    executor: &ExecutorChoice,
+    config: &ConsumerConfig,
+) -> Result<(), Failure> {
+    let output = session.output;
+    let now = Timestamp::now();
+    let next = manager.next_ticks(now);
+    if output.is_json() {
+        return output.json(&json!({
+            "event": "serving", "consumer": config.id, "version": session.version,
+            "broker": { "url": broker.url.to_string(), "why": broker.why }, "executor": executor,
+            "queues": config.queues, "concurrency": config.max_concurrent_tasks, "next": next,
+        }));
+    }
+    let name = style::paint(
+        style::STRONG,
+        format!("{} {}", session.name, session.version),
+    );
+    output.line(&format!("{name} serves as {}", config.id))?;
+    output.line(&format!("  broker    {} ({})", broker.url, broker.why))?;
+    output.line(&format!(
+        "  executor  {} for cpu_bound tasks ({})",
+        executor.kind, executor.why
+    ))?;
+    let queues: Vec<_> = config.queues.iter().map(QueueName::as_str).collect();
+    output.line(&format!(
+        "  queues    {}, {} runs at once",
+        queues.join(", "),
+        config.max_concurrent_tasks
+    ))?;
+    output.line("")?;
+    let mut table = Table::new(["TASK", "EXECUTOR", "SCHEDULE", "NEXT"]);
+    for task in manager.tasks() {
+        let next = next.get(&task.name);
+        table.row([
+            (task.name.to_string(), style::of_task(task.name.as_str())),
+            (task.executor_with(executor.kind).to_string(), Style::new()),
+            (schedule_of(task), Style::new()),
+            (
+                next.map_or_else(|| "-".to_owned(), |next| relative(*next, now)),
+                Style::new(),
+            ),
+        ]);
+    }
+    output.table(&table)?;
+    output.line("")
+}
