@@ -1,9 +1,9 @@
 //! The runs that wait for one thing, in the order of claiming, read page by page.
 
-use std::cmp::Ordering;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use fluid_core::TaskLimits;
 use rusqlite::{OptionalExtension, Row};
 
 use crate::error::Outcome;
@@ -12,8 +12,9 @@ use crate::store::Writing;
 
 /// Runs behind full keys that are passed over one by one before each key is asked for its first run.
 const PASS_OVER: usize = 200;
-/// The most runs that are read at once.
-const PAGE: usize = 500;
+/// How many runs are read at once: few at first, since others may be more urgent, then twice as many each time.
+const FIRST_PAGE: usize = 16;
+const LAST_PAGE: usize = 512;
 
 /// A run's place in the order of claiming: priority, due time, arrival.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,11 +38,48 @@ pub(crate) enum Source {
     Adoptable,
 }
 
+/// The first run of everything that may be claimed from, most urgent first.
+#[derive(Debug, Default)]
+pub(crate) struct Front<'a> {
+    firsts: BTreeMap<Head, Heads<'a>>,
+}
+
+impl<'a> Front<'a> {
+    /// The most urgent run, and where it comes from.
+    pub(crate) fn pop(&mut self) -> Option<(Head, Heads<'a>)> {
+        self.firsts.pop_first()
+    }
+
+    /// Lets the next of these runs take part.
+    pub(crate) fn add(&mut self, on: &Writing, mut heads: Heads<'a>) -> Outcome<()> {
+        if let Some(head) = heads.next(on)? {
+            self.firsts.insert(head, heads);
+        }
+        Ok(())
+    }
+
+    /// Goes on behind a run whose slot is full. Those behind it have the same slot, unless they have a key.
+    pub(crate) fn pass_over(&mut self, on: &Writing, mut heads: Heads<'a>) -> Outcome<()> {
+        if heads.source != Source::Keyed {
+            return Ok(());
+        }
+        heads.passed_over += 1;
+        if heads.passed_over < PASS_OVER {
+            return self.add(on, heads);
+        }
+        for lane in heads.lanes(on)? {
+            self.add(on, lane)?;
+        }
+        Ok(())
+    }
+}
+
 /// The runs of one task in one queue that wait for the same.
 #[derive(Debug)]
-pub(crate) struct Heads {
+pub(crate) struct Heads<'a> {
     pub(crate) source: Source,
     pub(crate) task: i64,
+    pub(crate) limits: &'a TaskLimits,
     queue: i64,
     page: VecDeque<Head>,
     page_size: usize,
@@ -50,37 +88,36 @@ pub(crate) struct Heads {
     at_end: bool,
 }
 
-impl Heads {
-    pub(crate) fn new(source: Source, task: i64, queue: i64, wanted: usize) -> Self {
+impl<'a> Heads<'a> {
+    pub(crate) fn new(
+        source: Source,
+        task: i64,
+        queue: i64,
+        limits: &'a TaskLimits,
+        wanted: usize,
+    ) -> Self {
         Self {
             source,
             task,
+            limits,
             queue,
             page: VecDeque::new(),
-            page_size: wanted.clamp(1, PAGE),
+            page_size: wanted.clamp(1, FIRST_PAGE),
             after: (i64::MIN, i64::MIN, i64::MIN),
             passed_over: 0,
             at_end: false,
         }
     }
 
-    /// The next run.
-    pub(crate) fn next(&mut self, on: &Writing) -> Outcome<Option<Head>> {
+    fn next(&mut self, on: &Writing) -> Outcome<Option<Head>> {
         if self.page.is_empty() && !self.at_end {
             self.read_page(on)?;
         }
         Ok(self.page.pop_front())
     }
 
-    /// Notes that a run was passed over because its slot is full; false when the others need not be looked at one
-    /// by one.
-    pub(crate) fn pass_over(&mut self) -> bool {
-        self.passed_over += 1;
-        self.source == Source::Keyed && self.passed_over < PASS_OVER
-    }
-
     /// Each key's runs by themselves.
-    pub(crate) fn lanes(&self, on: &Writing) -> Outcome<Vec<Self>> {
+    fn lanes(&self, on: &Writing) -> Outcome<Vec<Self>> {
         let mut next = on.base.connection.prepare_cached(sql::NEXT_LANE)?;
         let mut lanes = Vec::new();
         let mut last: Arc<str> = "".into();
@@ -92,11 +129,13 @@ impl Heads {
                 return Ok(lanes);
             };
             last = Arc::clone(&key);
+            // Most keys are full, or soon are.
             lanes.push(Self::new(
                 Source::Lane(key),
                 self.task,
                 self.queue,
-                self.page_size,
+                self.limits,
+                1,
             ));
         }
     }
@@ -132,6 +171,7 @@ impl Heads {
             }
         };
         self.at_end = self.page.len() < self.page_size;
+        self.page_size = (self.page_size * 2).min(LAST_PAGE);
         if let Some(last) = self.page.back() {
             self.after = (last.priority, last.due_at, last.seq);
         }
@@ -146,25 +186,4 @@ fn head(row: &Row<'_>, key: Arc<str>) -> rusqlite::Result<Head> {
         seq: row.get(2)?,
         key,
     })
-}
-
-/// Heads have no order of their own: their first runs do.
-impl PartialEq for Heads {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Heads {}
-
-impl PartialOrd for Heads {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Heads {
-    fn cmp(&self, _: &Self) -> Ordering {
-        Ordering::Equal
-    }
 }

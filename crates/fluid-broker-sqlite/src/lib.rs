@@ -38,6 +38,7 @@
 //! Copying the file alone while it is in use may miss what is still in the log beside it. Use
 //! `sqlite3 fluid.db "VACUUM INTO 'backup.db'"`, which works at any time.
 
+mod admission;
 mod attempt;
 mod broker;
 mod cancel;

@@ -2,5 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that finds a fault panics")]
 
+mod claims;
 mod conformance;
 mod named_runs;
+mod stage;
