@@ -75,9 +75,11 @@ pub async fn run(
         Ok(()) if matches!(report, ChildReport::Result(_)) => ChildExit::Success,
         Ok(()) => ChildExit::Failed,
         Err(fault) => {
-            eprintln!("{fault}");
+            // `eprintln!` panics when standard error is closed.
+            let mut stderr = std::io::stderr();
+            let _ = writeln!(stderr, "{fault}");
             if let ChildReport::Error(error) = report {
-                eprintln!("{error}");
+                let _ = writeln!(stderr, "{error}");
             }
             ChildExit::Failed
         }

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use fluid_core::child::{
-    ATTEMPT_VARIABLE, ChildRun, RESULT_VARIABLE, ROOT_ID_VARIABLE, RUN_ID_VARIABLE, RUN_VARIABLE,
-    TASK_VARIABLE,
+    ATTEMPT_VARIABLE, ChildRun, PARAM_PREFIX, RESULT_VARIABLE, ROOT_ID_VARIABLE, RUN_ID_VARIABLE,
+    RUN_VARIABLE, TASK_VARIABLE, param_variables,
 };
 use fluid_core::{ErrorKind, RunError, Task, TaskBody, TaskRun};
 
@@ -41,6 +41,9 @@ impl Launch {
             TaskBody::Function(_) => Self::function(run, function)?,
             TaskBody::Command(command) => Self::command(command)?,
         };
+        for inherited in inherited_params() {
+            launch.command.env_remove(inherited);
+        }
         launch
             .command
             .envs(env.iter().map(|(name, value)| (name, value)))
@@ -61,7 +64,10 @@ impl Launch {
                 launch.command.env(RUN_VARIABLE, record);
             }
             TaskBody::Command(_) => {
-                launch.command.env_remove(RUN_VARIABLE);
+                launch
+                    .command
+                    .env_remove(RUN_VARIABLE)
+                    .envs(param_variables(&run.params));
             }
         }
         Ok(launch)
@@ -109,6 +115,12 @@ impl Launch {
             ))
         })
     }
+}
+
+/// The parameters of the run that this process itself carries out, which are no business of its children.
+fn inherited_params() -> impl Iterator<Item = OsString> {
+    let names = std::env::vars_os().map(|(name, _)| name);
+    names.filter(|name| name.as_encoded_bytes().starts_with(PARAM_PREFIX.as_bytes()))
 }
 
 /// This process's binary, also when its file was replaced or removed since.
