@@ -4,5 +4,6 @@
 
 mod claims;
 mod conformance;
+mod faults;
 mod named_runs;
 mod stage;
