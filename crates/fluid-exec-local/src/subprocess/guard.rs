@@ -14,7 +14,8 @@ use rustix::net::{SendFlags, send};
 use rustix::process::Pid;
 
 /// Reads `+ GROUP`, `- GROUP` and `=` (forget all); at the end of input it kills the groups that are left and
-/// removes the directory of result files, its first argument. While there is no input it sleeps in `read`.
+/// removes the directory of result files, its first argument. `kill` is written in the one way that dash, bash
+/// and busybox all understand: dash knows no `--` after `-KILL`, busybox none after `-s KILL`. While there is no input it sleeps in `read`.
 const SCRIPT: &str = r#"
 trap '' HUP INT QUIT TERM
 exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
@@ -30,7 +31,7 @@ while read -r word group; do
     esac
 done
 for group in $groups; do
-    kill -KILL -- "-$group"
+    kill -KILL "-$group"
 done
 rm -rf -- "$1"
 "#;
