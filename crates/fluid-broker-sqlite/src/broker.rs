@@ -49,6 +49,7 @@ pub struct SqliteBroker {
     reads: Option<mpsc::Sender<ReadJob>>,
     closing: Arc<AtomicBool>,
     watcher: Option<RecommendedWatcher>,
+    /// The writer first.
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -231,9 +232,12 @@ impl Drop for SqliteBroker {
         // Nobody waits for an answer any more, so the threads end after what they are at now.
         self.closing.store(true, Ordering::Relaxed);
         self.watcher = None;
-        self.writes = None;
         self.reads = None;
-        for thread in self.threads.drain(..) {
+        while let Some(thread) = self.threads.pop() {
+            if self.threads.is_empty() {
+                // The writer, which closes last and so empties the write-ahead log into the file.
+                self.writes = None;
+            }
             let _ = thread.join();
         }
     }
