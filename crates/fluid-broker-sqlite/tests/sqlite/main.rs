@@ -5,5 +5,7 @@
 mod claims;
 mod conformance;
 mod faults;
+mod migration;
 mod named_runs;
+mod processes;
 mod stage;
