@@ -313,8 +313,13 @@ impl TaskManager {
         request: QueueRequest,
         limit: Option<Duration>,
     ) -> Result<Result<TaskRun, WaitError>, QueueError> {
-        let run = self.queue_request(request).await?.run();
-        Ok(self.wait(run, limit).await)
+        let events = self.0.broker.subscribe();
+        let run = match self.queue_request(request).await? {
+            // It can't be finished yet, and its end will be told: nothing is asked before.
+            Enqueued::Inserted(run) => return Ok(self.wait_with(events, run, limit, false).await),
+            Enqueued::Duplicate(run) => run,
+        };
+        Ok(self.wait_with(events, run, limit, true).await)
     }
 
     /// Waits until a run is finished, at most `limit`. Cancellation safe.
@@ -322,8 +327,22 @@ impl TaskManager {
     /// # Errors
     /// [`WaitError::TimedOut`] when the limit passes first, [`WaitError::NotFound`], or the broker's error.
     pub async fn wait(&self, run: RunId, limit: Option<Duration>) -> Result<TaskRun, WaitError> {
+        self.wait_with(self.0.broker.subscribe(), run, limit, true).await
+    }
+
+    /// Waits with events that were subscribed to before; `look` first, or only after one of them.
+    async fn wait_with(
+        &self,
+        mut events: broadcast::Receiver<Event>,
+        run: RunId,
+        limit: Option<Duration>,
+        look: bool,
+    ) -> Result<TaskRun, WaitError> {
         let begin = Instant::now();
-        let mut events = self.0.broker.subscribe();
+        if !look {
+            let pause = limit.unwrap_or(WAIT_POLL).min(WAIT_POLL);
+            let _ = tokio::time::timeout(pause, next_news_of(&mut events, run)).await;
+        }
         loop {
             let record = self
                 .0

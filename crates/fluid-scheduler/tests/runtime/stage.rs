@@ -14,14 +14,14 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// Longer than anything here takes.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);
 
-pub fn name(text: &str) -> TaskName {
+pub(crate) fn name(text: &str) -> TaskName {
     TaskName::parse(text).unwrap()
 }
 
 /// A task without parameters.
-pub fn task<F, Fut, T>(text: &str, function: F) -> Task
+pub(crate) fn task<F, Fut, T>(text: &str, function: F) -> Task
 where
     F: Fn(TaskContext<()>) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<T, TaskError>> + Send + 'static,
@@ -30,11 +30,11 @@ where
     Task::function(text, function).unwrap()
 }
 
-pub fn manager(tasks: impl IntoIterator<Item = Task>) -> TaskManager {
+pub(crate) fn manager(tasks: impl IntoIterator<Item = Task>) -> TaskManager {
     manager_on(Arc::new(MemoryBroker::new()), tasks)
 }
 
-pub fn manager_on(
+pub(crate) fn manager_on(
     broker: Arc<dyn fluid_core::Broker>,
     tasks: impl IntoIterator<Item = Task>,
 ) -> TaskManager {
@@ -45,7 +45,7 @@ pub fn manager_on(
         .unwrap()
 }
 
-pub async fn queue(manager: &TaskManager, task: &str) -> RunId {
+pub(crate) async fn queue(manager: &TaskManager, task: &str) -> RunId {
     manager
         .queue_named(task, &serde_json::json!({}))
         .await
@@ -53,27 +53,27 @@ pub async fn queue(manager: &TaskManager, task: &str) -> RunId {
         .run()
 }
 
-pub fn request(task: &str, params: Value) -> QueueRequest {
+pub(crate) fn request(task: &str, params: Value) -> QueueRequest {
     QueueRequest::new(name(task), JsonText::from(params))
 }
 
-pub async fn ended(manager: &TaskManager, run: RunId) -> TaskRun {
+pub(crate) async fn ended(manager: &TaskManager, run: RunId) -> TaskRun {
     manager.wait(run, Some(DEADLINE)).await.unwrap()
 }
 
 /// A consumer at work.
-pub struct AtWork {
-    pub stop: CancellationToken,
-    pub force: CancellationToken,
+pub(crate) struct AtWork {
+    pub(crate) stop: CancellationToken,
+    pub(crate) force: CancellationToken,
     work: JoinHandle<fluid_core::BrokerResult<()>>,
 }
 
 impl AtWork {
-    pub fn start(manager: &TaskManager) -> Self {
+    pub(crate) fn start(manager: &TaskManager) -> Self {
         Self::with(manager, ConsumerConfig::default(), Arc::new(InlineExecutor))
     }
 
-    pub fn with(
+    pub(crate) fn with(
         manager: &TaskManager,
         config: ConsumerConfig,
         executor: Arc<dyn Executor>,
@@ -87,17 +87,17 @@ impl AtWork {
     }
 
     /// Dies without a word, as a process that is killed.
-    pub async fn kill(self) {
+    pub(crate) async fn kill(self) {
         self.work.abort();
         let _ = self.work.await;
     }
 
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.end().await;
     }
 
-    pub async fn end(self) {
+    pub(crate) async fn end(self) {
         tokio::time::timeout(DEADLINE, self.work)
             .await
             .expect("it drains in time")
