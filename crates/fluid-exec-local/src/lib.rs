@@ -33,11 +33,11 @@
 //! output open any more, else after a second of silence. A program that wants to leave something running has to
 //! start it in a session of its own (`setsid`).
 //!
-//! *It dies with its consumer*, however that dies. On Linux the kernel kills the child when the thread that
-//! started it ends (`PR_SET_PDEATHSIG`; lost by programs that are set-user-id or carry capabilities). For the
-//! rest of the group there is one guard for each executor: a shell that sleeps until the consumer's end of a
-//! socket closes, and then kills every group that it was told of. Children tell it before their program starts.
-//! On a machine without `/bin/sh` there is no guard, which is logged once.
+//! *It dies with its consumer*, however that dies. There is one guard for each executor: a shell that sleeps until
+//! the consumer's end of a socket closes, and then kills every group that it was told of, and on Linux also a
+//! child that was just being started. A guard that is killed is replaced when the next child starts or ends. On a
+//! machine without `/bin/sh` there is no guard, which is logged once; there the Linux kernel kills the child, but
+//! nothing that it started, when the thread that started it ends (`PR_SET_PDEATHSIG`).
 //!
 //! *A signal never hits a stranger.* A process id may be given to another process once its owner was waited
 //! for. Here a leader is only waited for after the last signal to its group was sent.

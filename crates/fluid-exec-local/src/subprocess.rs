@@ -86,8 +86,7 @@ impl SubprocessExecutor {
         let results = tempfile::Builder::new()
             .prefix("fluid-results-")
             .tempdir()?;
-        let directory = std::path::absolute(results.path())?;
-        let spawner = Spawner::start(directory)?;
+        let spawner = Spawner::start(results.path().to_owned())?;
         Ok(started
             .insert(Arc::new(Started { spawner, results }))
             .clone())
@@ -127,7 +126,7 @@ impl Executor for SubprocessExecutor {
             .map_err(|error| start_error(format!("can't prepare child processes: {error}")))?;
         let run = context.run();
         let name = format!("{}-{}.json", run.id, run.attempt);
-        let result = ResultFile::at(started.results.path().join(name));
+        let result = ResultFile::at(started.results.path().join(&name));
         let launch = Launch::of(&task, run, &self.function, &self.env, result.path())?;
         let (command, explain) = launch.into_parts();
         // Listening begins before the child does, so that no end of it is missed.
@@ -135,7 +134,7 @@ impl Executor for SubprocessExecutor {
             .map_err(|error| start_error(format!("can't watch child processes: {error}")))?;
         let mut leader = started
             .spawner
-            .spawn(command)
+            .spawn(command, name)
             .await
             .map_err(|error| explain(&error))?;
         let pipes = Pipes::new(leader.take_pipes())?;

@@ -8,30 +8,46 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 
 use rustix::net::{SendFlags, send};
 use rustix::process::Pid;
 
-/// Reads `+ GROUP`, `- GROUP` and `=` (forget all); at the end of input it kills the groups that are left and
-/// removes the directory of result files, its first argument. `kill` is written in the one way that dash, bash
-/// and busybox all understand: dash knows no `--` after `-KILL`, busybox none after `-s KILL`. While there is no input it sleeps in `read`.
+/// Reads `? FILE` (a child with this result file is about to be started, or none), `+ GROUP` (it leads this
+/// group), `- GROUP` and `=` (forget all); at the end of input it kills the groups that are left, and a child that
+/// was about to be started, and removes the directory of result files, its first argument. While there is no
+/// input it sleeps in `read`.
+///
+/// That child is found by its environment, on Linux. It may be between fork and exec, so it is looked for more
+/// than once. `kill` is written in the one way that dash, bash and busybox all understand: dash knows no `--`
+/// after `-KILL`, busybox none after `-s KILL`.
 const SCRIPT: &str = r#"
 trap '' HUP INT QUIT TERM
 exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-
 cd /
 groups=' '
-while read -r word group; do
+coming=
+while read -r word what; do
     case $word in
-        +) groups="$groups$group " ;;
+        '?') coming=$what ;;
+        +) groups="$groups$what " coming= ;;
         -) case $groups in
-            *" $group "*) groups="${groups%%" $group "*} ${groups#*" $group "}" ;;
+            *" $what "*) groups="${groups%%" $what "*} ${groups#*" $what "}" ;;
         esac ;;
-        =) groups=' ' ;;
+        =) groups=' ' coming= ;;
     esac
 done
 for group in $groups; do
     kill -KILL "-$group"
+done
+tries=20
+while [ "$coming" ] && [ $tries -gt 0 ]; do
+    for process in /proc/[0-9]*; do
+        if tr '\0' '\n' <"$process/environ" | grep -qxF "FLUID_RESULT_PATH=$1/$coming"; then
+            kill -KILL "-${process#/proc/}" && coming=
+        fi
+    done
+    [ "$coming" ] && sleep 0.1
+    tries=$((tries - 1))
 done
 rm -rf -- "$1"
 "#;
@@ -45,7 +61,7 @@ pub(super) struct Guard {
 
 enum Process {
     NotStarted,
-    Running(Child, Arc<UnixStream>),
+    Running(Child, UnixStream),
     Unavailable,
 }
 
@@ -59,8 +75,46 @@ impl Guard {
         }
     }
 
-    /// Where a child tells of its group; `None` where no guard can run. Replaces a guard that was killed.
-    pub(super) fn socket(&mut self) -> Option<Arc<UnixStream>> {
+    /// A child with this result file is about to be started. Says whether there is a guard to know it; replaces
+    /// one that was killed.
+    pub(super) fn expects(&mut self, file: &str) -> bool {
+        self.revive();
+        if self.tell(&format!("? {file}\n")).is_err() {
+            self.revive();
+            let _ = self.tell(&format!("? {file}\n"));
+        }
+        matches!(self.process, Process::Running(..))
+    }
+
+    /// The child was started and leads this group.
+    pub(super) fn joined(&mut self, group: Pid) {
+        let group = group.as_raw_nonzero().get();
+        self.groups.insert(group);
+        self.tell_or_retell(&format!("+ {group}\n"));
+    }
+
+    /// The child could not be started.
+    pub(super) fn failed_to_join(&mut self) {
+        self.tell_or_retell("?\n");
+    }
+
+    /// A group has ended. To be called while its leader is not waited for yet, so that its id is still its own.
+    pub(super) fn left(&mut self, group: Pid) {
+        let group = group.as_raw_nonzero().get();
+        if self.groups.remove(&group) {
+            self.tell_or_retell(&format!("- {group}\n"));
+        }
+    }
+
+    fn tell_or_retell(&mut self, line: &str) {
+        if self.tell(line).is_err() {
+            // It was killed; another one is told of all groups.
+            self.revive();
+        }
+    }
+
+    /// Starts the guard if there is none.
+    fn revive(&mut self) {
         if let Process::Running(child, _) = &mut self.process
             && !matches!(child.try_wait(), Ok(None))
         {
@@ -69,37 +123,12 @@ impl Guard {
         if matches!(self.process, Process::NotStarted) {
             self.start();
         }
-        match &self.process {
-            Process::Running(_, socket) => Some(socket.clone()),
-            Process::NotStarted | Process::Unavailable => None,
-        }
-    }
-
-    /// The child itself has told of this group.
-    pub(super) fn joined(&mut self, group: Pid) {
-        self.groups.insert(group.as_raw_nonzero().get());
-    }
-
-    /// A group has ended. To be called while its leader is not waited for yet, so that its id is still its own.
-    pub(super) fn left(&mut self, group: Pid) {
-        let group = group.as_raw_nonzero().get();
-        if self.groups.remove(&group) && self.tell(&format!("- {group}\n")).is_err() {
-            // It was killed, so nobody knows the others.
-            self.socket();
-        }
-    }
-
-    /// A child told of its group and then failed to start its program: the guard must not keep its id.
-    pub(super) fn failed_to_join(&mut self) {
-        if self.retell().is_err() {
-            self.socket();
-        }
     }
 
     fn start(&mut self) {
         match spawn(&self.directory) {
             Ok((child, socket)) => {
-                self.process = Process::Running(child, Arc::new(socket));
+                self.process = Process::Running(child, socket);
                 if let Err(error) = self.retell() {
                     tracing::warn!(%error, "the guard of child processes ended at once");
                 }
@@ -130,7 +159,7 @@ impl Guard {
         };
         let mut rest = lines.as_bytes();
         while !rest.is_empty() {
-            let sent = send(socket.as_ref(), rest, SendFlags::NOSIGNAL)?;
+            let sent = send(socket, rest, SendFlags::NOSIGNAL)?;
             rest = &rest[sent..];
         }
         Ok(())
@@ -160,4 +189,79 @@ fn spawn(directory: &PathBuf) -> io::Result<(Child, UnixStream)> {
         .stderr(Stdio::null())
         .spawn()?;
     Ok((child, ours))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use fluid_core::child::RESULT_VARIABLE;
+
+    use super::*;
+
+    fn sleeper(result: &std::path::Path) -> Child {
+        Command::new("sleep")
+            .arg("1000")
+            .env(RESULT_VARIABLE, result)
+            .process_group(0)
+            .spawn()
+            .unwrap()
+    }
+
+    fn guard() -> (Guard, PathBuf) {
+        let directory = tempfile::tempdir().unwrap().keep();
+        (Guard::new(directory.clone()), directory)
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_child_that_was_being_started_is_killed_too() {
+        let (mut guard, directory) = guard();
+        assert!(guard.expects("one.json"));
+        let mut one = sleeper(&directory.join("one.json"));
+        let mut other = sleeper(&directory.join("other.json"));
+        drop(guard);
+        assert_eq!(one.wait().unwrap().signal(), Some(9));
+        assert_eq!(other.try_wait().unwrap(), None, "it was not expected");
+        other.kill().unwrap();
+        other.wait().unwrap();
+        assert!(!directory.exists());
+    }
+
+    #[test]
+    fn only_groups_that_joined_and_never_left_are_killed() {
+        let (mut guard, directory) = guard();
+        let mut children: Vec<_> = (0..3).map(|_| sleeper(&directory)).collect();
+        for child in &children {
+            guard.expects("some.json");
+            guard.joined(Pid::from_child(child));
+        }
+        guard.left(Pid::from_child(&children[1]));
+        guard.expects("missing.json");
+        guard.failed_to_join();
+        drop(guard);
+        assert_eq!(children[0].wait().unwrap().signal(), Some(9));
+        assert_eq!(children[2].wait().unwrap().signal(), Some(9));
+        assert_eq!(children[1].try_wait().unwrap(), None);
+        children[1].kill().unwrap();
+        children[1].wait().unwrap();
+    }
+
+    #[test]
+    fn a_guard_that_was_killed_is_replaced_and_told_of_all() {
+        let (mut guard, directory) = guard();
+        let (mut one, mut other) = (sleeper(&directory), sleeper(&directory));
+        assert!(guard.expects("one.json"));
+        guard.joined(Pid::from_child(&one));
+        let Process::Running(process, _) = &mut guard.process else {
+            panic!("no guard");
+        };
+        process.kill().unwrap();
+        process.wait().unwrap();
+        assert!(guard.expects("other.json"));
+        guard.joined(Pid::from_child(&other));
+        drop(guard);
+        assert_eq!(one.wait().unwrap().signal(), Some(9));
+        assert_eq!(other.wait().unwrap().signal(), Some(9));
+    }
 }

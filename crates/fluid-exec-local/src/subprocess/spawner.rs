@@ -18,8 +18,8 @@ const REAP_INTERVAL: Duration = Duration::from_millis(5);
 /// How long the thread waits at its own end for killed children: more is up to the kernel.
 const REAP_PATIENCE: Duration = Duration::from_secs(1);
 
-/// One long-lived thread: the kernel ties a child's life to the *thread* that started it, and threads of the
-/// runtime come and go. It ends when the spawner and every child are dropped.
+/// One long-lived thread: starting a process blocks, the guard is told of one child at a time, and where there is
+/// no guard the kernel ties a child's life to the *thread* that started it. It ends when the spawner and every child are dropped.
 #[derive(Debug, Clone)]
 pub(super) struct Spawner {
     // Unbounded, because it is filled from `drop`: at most two orders for each child, whose number the consumer
@@ -30,6 +30,7 @@ pub(super) struct Spawner {
 enum Order {
     Spawn {
         command: Box<Command>,
+        result_file: String,
         spawner: Spawner,
         reply: oneshot::Sender<io::Result<Leader>>,
     },
@@ -46,11 +47,13 @@ impl Spawner {
         Ok(Self { orders })
     }
 
-    /// Starts a child that leads a group of its own. If this is dropped the child is killed.
-    pub(super) async fn spawn(&self, command: Command) -> io::Result<Leader> {
+    /// Starts a child, which has to lead a group of its own and has this result file. If this is dropped the child
+    /// is killed.
+    pub(super) async fn spawn(&self, command: Command, result_file: String) -> io::Result<Leader> {
         let (reply, answer) = oneshot::channel();
         let order = Order::Spawn {
             command: Box::new(command),
+            result_file,
             spawner: self.clone(),
             reply,
         };
@@ -103,11 +106,12 @@ fn serve(orders: &Receiver<Order>, mut guard: Guard) {
         match order {
             Ok(Order::Spawn {
                 command,
+                result_file,
                 spawner,
                 reply,
             }) => {
                 // When nobody waits for it any more the leader is dropped, and so killed.
-                let _ = reply.send(spawn(*command, spawner, &mut guard));
+                let _ = reply.send(spawn(*command, &result_file, spawner, &mut guard));
             }
             Ok(Order::Reap(child)) => dying.push(child),
             Err(RecvTimeoutError::Timeout) => {}
@@ -122,8 +126,15 @@ fn serve(orders: &Receiver<Order>, mut guard: Guard) {
     }
 }
 
-fn spawn(mut command: Command, spawner: Spawner, guard: &mut Guard) -> io::Result<Leader> {
-    tether(&mut command, guard.socket());
+fn spawn(
+    mut command: Command,
+    result_file: &str,
+    spawner: Spawner,
+    guard: &mut Guard,
+) -> io::Result<Leader> {
+    if !guard.expects(result_file) {
+        tether(&mut command);
+    }
     match command.spawn() {
         Ok(child) => {
             let group = Group::led_by(Pid::from_child(&child));

@@ -46,8 +46,7 @@ fn functions() -> Vec<Made> {
             Err::<(), _>(TaskError::abort("no need"))
         }),
         Task::function("panic", |_: TaskContext<()>| async {
-            let empty: Option<()> = None;
-            empty.unwrap_or_else(|| panic!("out of cheese"));
+            give_up("out of cheese");
             Ok::<_, TaskError>(())
         }),
         Task::function("echo", |ctx: TaskContext<Value>| async {
@@ -89,6 +88,10 @@ fn functions() -> Vec<Made> {
     ]
 }
 
+fn give_up(why: &str) {
+    panic!("{why}");
+}
+
 /// All take a parameter `token`, which is secret, and may take others.
 fn secret_functions() -> Vec<Made> {
     type Secrets = TaskContext<BTreeMap<String, String>>;
@@ -106,8 +109,7 @@ fn secret_functions() -> Vec<Made> {
             Err::<(), _>(TaskError::new(told(&ctx)))
         }),
         Task::function("secret_panic", |ctx: Secrets| async move {
-            let empty: Option<()> = None;
-            empty.unwrap_or_else(|| panic!("{}", told(&ctx)));
+            give_up(&told(&ctx));
             Ok::<_, TaskError>(())
         }),
         Task::function("secret_progress", |ctx: Secrets| async move {
