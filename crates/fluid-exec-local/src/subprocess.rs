@@ -12,7 +12,9 @@ mod tether;
 
 use std::ffi::OsString;
 use std::fmt;
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -85,6 +87,7 @@ impl SubprocessExecutor {
         }
         let results = tempfile::Builder::new()
             .prefix("fluid-results-")
+            .permissions(Permissions::from_mode(0o700))
             .tempdir()?;
         let spawner = Spawner::start(results.path().to_owned())?;
         Ok(started

@@ -327,7 +327,8 @@ impl TaskManager {
     /// # Errors
     /// [`WaitError::TimedOut`] when the limit passes first, [`WaitError::NotFound`], or the broker's error.
     pub async fn wait(&self, run: RunId, limit: Option<Duration>) -> Result<TaskRun, WaitError> {
-        self.wait_with(self.0.broker.subscribe(), run, limit, true).await
+        self.wait_with(self.0.broker.subscribe(), run, limit, true)
+            .await
     }
 
     /// Waits with events that were subscribed to before; `look` first, or only after one of them.

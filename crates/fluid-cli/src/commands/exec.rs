@@ -89,7 +89,7 @@ async fn show(mut told: mpsc::Receiver<AttemptEvent>, mut bar: Bar) {
             AttemptNews::Progress(progress) => bar.tell(&progress),
             AttemptNews::Execution(_) | AttemptNews::Waiting(None) => {}
             AttemptNews::Waiting(Some(why)) => {
-                bar.line(&style::paint(style::DIM, format!("waiting: {why}")))
+                bar.line(&style::paint(style::DIM, format!("waiting: {why}")));
             }
             AttemptNews::Flush(done) => {
                 // Who asked may be gone.

@@ -45,3 +45,25 @@ fn die_with(parent: Pid) -> io::Result<()> {
 fn die_with(_parent: Pid) -> io::Result<()> {
     Ok(())
 }
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    #[test]
+    fn a_tethered_child_ends_with_the_thread_that_started_it() {
+        let start = || {
+            let mut command = Command::new("sleep");
+            tether(command.arg("1000"));
+            command.spawn()
+        };
+        let started = std::thread::spawn(start).join();
+        let Ok(Ok(mut child)) = started else {
+            panic!("not started: {started:?}");
+        };
+        let ended = child.wait().map(|status| status.signal());
+        assert_eq!(ended.ok(), Some(Some(9)));
+    }
+}

@@ -2,6 +2,7 @@
 //! of them.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -58,19 +59,22 @@ async fn start_with(
 
 /// Goes on until the first line of output or progress, and gives it.
 async fn first_line(execution: &mut dyn Execution, news: &mut Receiver<AttemptEvent>) -> String {
-    let lines = async {
-        loop {
-            match news.recv().await.unwrap().what {
-                AttemptNews::Output(line) => return line.text,
-                AttemptNews::Progress(progress) => return progress.message,
-                _ => {}
+    let mut ended = None;
+    loop {
+        let event = tokio::select! {
+            biased;
+            Some(event) = news.recv() => event,
+            outcome = execution.outcome(), if ended.is_none() => {
+                ended = Some(outcome);
+                continue;
             }
+            else => panic!("ended as {ended:?} before its first line"),
+        };
+        match event.what {
+            AttemptNews::Output(line) => return line.text,
+            AttemptNews::Progress(progress) => return progress.message,
+            _ => {}
         }
-    };
-    tokio::select! {
-        biased;
-        line = lines => line,
-        outcome = execution.outcome() => panic!("ended as {outcome:?} before its first line"),
     }
 }
 
@@ -130,7 +134,8 @@ fn nothing_outlives_a_consumer_that_is_killed() {
     assert_eq!(children.len(), 3, "{children:?}");
     lives.extend(children.into_iter().map(Life::of));
     let directory = result.parent().unwrap();
-    assert!(directory.is_dir());
+    let mode = directory.metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700, "others can read results");
 
     consumer.kill().unwrap();
     consumer.wait().unwrap();
@@ -212,7 +217,7 @@ async fn parameters_of_the_consumers_own_run_are_not_passed_on() {
     let status = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "--nocapture", "consumer::nested_consumer"])
         .env(CONSUMER_VARIABLE, "1")
-        .env("FLUID_PARAM_OUTER", "1")
+        .env("FLUID_PARAM_COMES_FIRST", "1")
         .stdout(Stdio::null())
         .status()
         .unwrap();

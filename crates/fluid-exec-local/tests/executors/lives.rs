@@ -48,7 +48,8 @@ impl Life {
 pub(crate) fn children_of(pid: u32) -> Vec<i32> {
     let threads = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
     let lists = threads.map(|thread| thread.unwrap().path().join("children"));
-    let lists = lists.map(|list| std::fs::read_to_string(list).unwrap());
+    // A thread may have ended meanwhile.
+    let lists = lists.filter_map(|list| std::fs::read_to_string(list).ok());
     let all: String = lists.collect::<Vec<_>>().join(" ");
     all.split_whitespace()
         .map(|id| id.parse().unwrap())

@@ -199,7 +199,7 @@ const SECRET_PROGRAMS: &[(&str, &str)] = &[
     (
         "secret_everywhere",
         r#"read -r line; printf '%s\n' "$line" "::progress 0.5 $line"; printf '%s\n' "$line" >&2
-            env >&2; exit 1"#,
+            env | grep -a hunter >&2; exit 1"#,
     ),
     (
         "secret_written",
