@@ -377,7 +377,7 @@ mod tests {
             "{found:?}"
         );
         assert_eq!(flags.len(), 7, "{found:?}");
-        assert_eq!(secrets, ["token", "other"]);
+        assert_eq!(secrets, ["other", "token"]);
         let mode = flags.iter().find(|flag| flag.long == "mode").unwrap();
         assert_eq!(mode.values, ["fit", "fill"]);
     }
