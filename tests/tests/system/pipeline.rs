@@ -61,12 +61,13 @@ async fn a_folder_of_real_files_is_counted_packed_verified_and_catalogued() {
     .await;
     std::fs::write(inbox.join("late.txt"), "late but not too late").unwrap();
 
-    let all = until(&broker, "every file is verified", async || {
+    let all = until(&broker, "every file is counted and verified", async || {
         let all = runs(&broker, &[]).await;
-        let verified = |run: &&fluid_core::TaskRun| {
-            run.task.as_str() == "verify" && run.state == RunState::Success
+        let done = |task: &str| {
+            let succeeded = all.iter().filter(|run| run.state == RunState::Success);
+            succeeded.filter(|run| run.task.as_str() == task).count() == names.len() + 1
         };
-        (all.iter().filter(verified).count() == names.len() + 1).then_some(all)
+        (done("words") && done("verify")).then_some(all)
     })
     .await;
     let (status, said) = consumer.stop();
