@@ -10,3 +10,8 @@ use std::time::Duration;
 
 /// Longer than any single step of a test takes, on a slow and busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
