@@ -79,8 +79,6 @@ impl Admissions {
 
 /// How many attempts go on that a slot counts, adoptions that wait included.
 fn count_busy(on: &mut Writing, (task, key): &Slot) -> Outcome<i64> {
-    // What this claim has started so far must stand in the table too.
-    on.counts.write(&on.base.connection)?;
     let connection = &on.base.connection;
     if key.is_empty() {
         let of_task = |sql: &str| -> Outcome<i64> {
@@ -89,7 +87,7 @@ fn count_busy(on: &mut Writing, (task, key): &Slot) -> Outcome<i64> {
         };
         return Ok(of_task(sql::COUNT_BUSY)? - of_task(sql::BUSY_KEYED)?);
     }
-    let mut count = connection.prepare_cached(sql::BUSY_LANE)?;
+    let mut count = connection.prepare_cached(sql::BUSY_KEY)?;
     Ok(count.query_row((task, &**key), |row| row.get(0))?)
 }
 

@@ -3,18 +3,18 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use fluid_core::{ClaimRequest, Claimed, ConsumerId, Event, LeaseToken, TaskLimits, TaskRun};
-use jiff::Timestamp;
+use fluid_core::{ClaimRequest, Claimed, TaskLimits};
 use rusqlite::OptionalExtension;
 
 use crate::admission::{Admission, Admissions, Slot};
 use crate::attempt;
 use crate::current::Current;
-use crate::error::{Fault, Outcome};
+use crate::error::Outcome;
 use crate::heads::{Front, Heads, Source};
-use crate::instant::{later, timestamp};
-use crate::record::Record;
+use crate::instant::timestamp;
+use crate::place::Kind;
 use crate::sql;
+use crate::starts::{Starts, Way};
 use crate::state::Stored;
 use crate::store::Writing;
 
@@ -31,15 +31,19 @@ pub(crate) fn claim(on: &mut Writing, request: &ClaimRequest) -> Outcome<Claimed
     let limits = limits_of(on, request)?;
     let mut front = front(on, request, &limits)?;
     let mut admissions = Admissions::default();
-    let mut runs = Vec::new();
+    let mut starts = Starts::default();
     let mut rejected = 0;
-    while runs.len() < request.limit
+    while starts.len() < request.limit
         && rejected < REJECTED_AT_ONCE
         && let Some((head, heads)) = front.pop()
     {
+        if starts.contains(head.seq) {
+            front.add(on, heads)?;
+            continue;
+        }
         let limits = heads.limits;
-        let admission = if heads.source == Source::Adoptable {
-            // An adoption is no start.
+        let adoption = heads.source == Source::Every(Kind::Adoptable);
+        let admission = if adoption {
             Admission::Start
         } else {
             let slot: Slot = (heads.task, Arc::clone(&head.key));
@@ -47,7 +51,8 @@ pub(crate) fn claim(on: &mut Writing, request: &ClaimRequest) -> Outcome<Claimed
         };
         match admission {
             Admission::Start => {
-                runs.push(start(on, head.seq, request, limits.survives_consumer)?);
+                let survives = limits.survives_consumer;
+                starts.add(head.seq, Way { adoption, survives });
                 front.add(on, heads)?;
             }
             Admission::Reject => {
@@ -58,6 +63,7 @@ pub(crate) fn claim(on: &mut Writing, request: &ClaimRequest) -> Outcome<Claimed
             Admission::HeldUp => front.pass_over(on, heads)?,
         }
     }
+    let runs = starts.lease(on, request)?;
     let next = if expired || promoted || rejected == REJECTED_AT_ONCE {
         Some(on.now)
     } else {
@@ -108,73 +114,18 @@ fn front<'a>(
         let Some(limits) = limits.get(&task).filter(|_| queues.contains(&queue)) else {
             continue;
         };
-        let sources: &[Source] = if state == Stored::Adoptable.code() {
-            &[Source::Adoptable]
+        let kinds: &[Kind] = if state == Stored::Adoptable.code() {
+            &[Kind::Adoptable]
         } else {
-            &[Source::Plain, Source::Keyed]
+            &[Kind::Plain, Kind::Keyed]
         };
-        for source in sources {
-            let heads = Heads::new(source.clone(), task, queue, limits, request.limit);
+        for kind in kinds {
+            let source = Source::Every(*kind);
+            let heads = Heads::new(source, task, queue, limits, request.limit);
             front.add(on, heads)?;
         }
     }
     Ok(front)
-}
-
-/// Leases a run to the consumer: its next attempt, or the one that waits to be adopted.
-fn start(
-    on: &mut Writing,
-    seq: i64,
-    request: &ClaimRequest,
-    survives: bool,
-) -> Outcome<(TaskRun, LeaseToken)> {
-    let Record {
-        state,
-        task,
-        queue,
-        mut run,
-        ..
-    } = {
-        let base = &mut on.base;
-        let mut get = base.connection.prepare_cached(sql::RUN_BY_SEQ)?;
-        let record = get
-            .query_row([seq], |row| {
-                Ok(Record::read(row, &base.connection, &mut base.names))
-            })
-            .optional()?;
-        record.ok_or_else(|| {
-            Fault::Corrupt(format!("an index knows run {seq}, its table does not"))
-        })??
-    };
-    if state != Stored::Adoptable {
-        run.attempt += 1;
-        run.started_at = Some(timestamp(on.now)?);
-        run.execution = None;
-    }
-    let token = LeaseToken::random();
-    on.base
-        .connection
-        .prepare_cached(sql::SET_RUNNING)?
-        .execute((
-            seq,
-            run.attempt,
-            survives,
-            run.started_at.map(Timestamp::as_microsecond),
-            later(on.now, request.lease),
-            token.as_i64(),
-            request.consumer.as_str(),
-            &run.execution,
-        ))?;
-    run.state = Stored::Running.public();
-    run.consumer = Some(ConsumerId::clone(&request.consumer));
-    on.counts.leave(state, task, queue);
-    on.counts.enter(Stored::Running, task, queue);
-    on.tell(Event::Started {
-        run: run.id,
-        task: run.task.clone(),
-        attempt: run.attempt,
-    });
-    Ok((run, token))
 }
 
 fn reject(on: &mut Writing, seq: i64) -> Outcome<()> {

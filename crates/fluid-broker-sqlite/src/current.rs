@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fluid_core::{
-    AttemptOutcome, ErrorKind, Event, JsonText, LeaseToken, RunError, RunId, RunState,
-};
+use fluid_core::{AttemptOutcome, ErrorKind, JsonText, LeaseToken, RunError, RunId, RunState};
 use rusqlite::{OptionalExtension, Row, ToSql};
 
 use crate::error::{Fault, Outcome};
@@ -115,7 +113,7 @@ impl Current {
         if let Some(key) = &self.unique_key {
             self.free(on, key)?;
         }
-        self.tell_finished(on, to)?;
+        on.tell_finished(self.id, self.task, to)?;
         Ok(to.public())
     }
 
@@ -160,7 +158,7 @@ impl Current {
             _ => Stored::Queued,
         };
         self.wait(on, to, due_at, error.as_deref())?;
-        self.tell_finished(on, to)?;
+        on.tell_finished(self.id, self.task, to)?;
         on.tell_claimable(self.id, self.task)?;
         Ok(to.public())
     }
@@ -196,15 +194,5 @@ impl Current {
     fn moved(&self, on: &mut Writing, to: Stored) {
         on.counts.leave(self.state, self.task, self.queue);
         on.counts.enter(to, self.task, self.queue);
-    }
-
-    fn tell_finished(&self, on: &mut Writing, to: Stored) -> Outcome<()> {
-        let task = on.task_name(self.task)?;
-        on.tell(Event::Finished {
-            run: self.id,
-            task,
-            state: to.public(),
-        });
-        Ok(())
     }
 }

@@ -7,6 +7,7 @@ use rusqlite::OptionalExtension;
 
 use crate::error::{Fault, Outcome};
 use crate::instant::later;
+use crate::place::{Kind, Lane};
 use crate::query;
 use crate::record::{Record, run_id};
 use crate::sql;
@@ -58,18 +59,27 @@ pub(crate) fn insert(on: &mut Writing, new: &NewRun) -> Outcome<(i64, Enqueued)>
             Fault::Corrupt(format!("the places of secrets can't be written: {error}"))
         })?),
     };
+    let keyed = !new.concurrency_key.is_empty();
+    let place = match state {
+        Stored::Queued => {
+            let kind = if keyed { Kind::Keyed } else { Kind::Plain };
+            Lane::new(kind, task, queue).first + new.priority.code()
+        }
+        scheduled => scheduled.code(),
+    };
     let mut add = on.base.connection.prepare_cached(sql::RUN_ADD)?;
     let added = add.execute(rusqlite::params![
         new.id.as_bytes(),
+        place,
+        due_at,
+        state.code(),
         task,
         queue,
-        state.code(),
         new.priority.code(),
+        keyed.then_some(&new.concurrency_key),
         new.max_interruptions,
         new.trigger.code(),
         on.now,
-        due_at,
-        new.concurrency_key,
         new.unique.as_ref().map(|unique| &*unique.key),
         new.parent.as_ref().map(RunId::as_bytes),
         new.root.as_ref().map(RunId::as_bytes),

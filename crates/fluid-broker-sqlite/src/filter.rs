@@ -8,6 +8,7 @@ use rusqlite::ToSql;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
 use crate::error::Outcome;
+use crate::place::{Kind, Lane};
 use crate::sql;
 use crate::state::Stored;
 use crate::store::Reading;
@@ -51,6 +52,13 @@ impl Way {
         Self {
             sql,
             keys: [Value::Integer(key), Value::Null],
+        }
+    }
+
+    fn lane(lane: Lane) -> Self {
+        Self {
+            sql: sql::NEWEST_IN_LANE,
+            keys: [Value::Integer(lane.first), Value::Integer(lane.last)],
         }
     }
 
@@ -252,24 +260,19 @@ impl ToSql for Bound<'_> {
 }
 
 fn newest_in_state(state: Stored, counts: &[Count]) -> Vec<Way> {
-    let by_queue_and_task = |sql| {
-        counts
-            .iter()
-            .filter(move |(counted, ..)| *counted == state)
-            .map(move |(_, task, queue, _)| Way {
-                sql,
-                keys: [Value::Integer(*queue), Value::Integer(*task)],
-            })
+    let kinds: &[Kind] = match state {
+        Stored::Queued => &[Kind::Plain, Kind::Keyed],
+        Stored::Adoptable => &[Kind::Adoptable],
+        _ => return vec![Way::lane(Lane::of_state(state))],
     };
-    match state {
-        Stored::Scheduled => vec![Way::number(sql::NEWEST_SCHEDULED, i64::MIN)],
-        Stored::Queued => by_queue_and_task(sql::NEWEST_QUEUED)
-            .chain(by_queue_and_task(sql::NEWEST_KEYED))
-            .collect(),
-        Stored::Adoptable => by_queue_and_task(sql::NEWEST_ADOPTABLE).collect(),
-        Stored::Running => vec![Way::number(sql::NEWEST_RUNNING, i64::MIN)],
-        _ => vec![Way::number(sql::NEWEST_FINISHED, state.code())],
-    }
+    counts
+        .iter()
+        .filter(|(counted, ..)| *counted == state)
+        .flat_map(|(_, task, queue, _)| {
+            let lane = |kind: &Kind| Way::lane(Lane::new(*kind, *task, *queue));
+            kinds.iter().map(lane)
+        })
+        .collect()
 }
 
 /// The counts that are not zero.

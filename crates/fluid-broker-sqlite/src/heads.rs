@@ -7,6 +7,7 @@ use fluid_core::TaskLimits;
 use rusqlite::{OptionalExtension, Row};
 
 use crate::error::Outcome;
+use crate::place::{Kind, Lane};
 use crate::sql;
 use crate::store::Writing;
 
@@ -28,14 +29,9 @@ pub(crate) struct Head {
 /// What the runs wait for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// A consumer, without a concurrency key.
-    Plain,
-    /// A consumer, with any concurrency key.
-    Keyed,
+    Every(Kind),
     /// A consumer, with this concurrency key.
-    Lane(Arc<str>),
-    /// To be adopted.
-    Adoptable,
+    Key(Arc<str>),
 }
 
 /// The first run of everything that may be claimed from, most urgent first.
@@ -60,15 +56,15 @@ impl<'a> Front<'a> {
 
     /// Goes on behind a run whose slot is full. Those behind it have the same slot, unless they have a key.
     pub(crate) fn pass_over(&mut self, on: &Writing, mut heads: Heads<'a>) -> Outcome<()> {
-        if heads.source != Source::Keyed {
+        if heads.source != Source::Every(Kind::Keyed) {
             return Ok(());
         }
         heads.passed_over += 1;
         if heads.passed_over < PASS_OVER {
             return self.add(on, heads);
         }
-        for lane in heads.lanes(on)? {
-            self.add(on, lane)?;
+        for key in heads.keys(on)? {
+            self.add(on, key)?;
         }
         Ok(())
     }
@@ -103,7 +99,7 @@ impl<'a> Heads<'a> {
             queue,
             page: VecDeque::new(),
             page_size: wanted.clamp(1, FIRST_PAGE),
-            after: (i64::MIN, i64::MIN, i64::MIN),
+            after: (0, i64::MIN, i64::MIN),
             passed_over: 0,
             at_end: false,
         }
@@ -117,26 +113,21 @@ impl<'a> Heads<'a> {
     }
 
     /// Each key's runs by themselves.
-    fn lanes(&self, on: &Writing) -> Outcome<Vec<Self>> {
-        let mut next = on.base.connection.prepare_cached(sql::NEXT_LANE)?;
-        let mut lanes = Vec::new();
+    fn keys(&self, on: &Writing) -> Outcome<Vec<Self>> {
+        let mut next = on.base.connection.prepare_cached(sql::NEXT_KEY)?;
+        let mut keys = Vec::new();
         let mut last: Arc<str> = "".into();
         loop {
             let key = next.query_row((self.queue, self.task, &*last), |row| {
                 row.get::<_, Arc<str>>(0)
             });
             let Some(key) = key.optional()? else {
-                return Ok(lanes);
+                return Ok(keys);
             };
             last = Arc::clone(&key);
             // Most keys are full, or soon are.
-            lanes.push(Self::new(
-                Source::Lane(key),
-                self.task,
-                self.queue,
-                self.limits,
-                1,
-            ));
+            let source = Source::Key(key);
+            keys.push(Self::new(source, self.task, self.queue, self.limits, 1));
         }
     }
 
@@ -144,29 +135,32 @@ impl<'a> Heads<'a> {
         let connection = &on.base.connection;
         let (priority, due_at, seq) = self.after;
         let size = i64::try_from(self.page_size).unwrap_or(i64::MAX);
-        let place = (self.queue, self.task, priority, due_at, seq, size);
-        let none: Arc<str> = "".into();
-        let keyless = |row: &Row<'_>| head(row, Arc::clone(&none));
         self.page = match &self.source {
-            Source::Plain => {
-                let mut heads = connection.prepare_cached(sql::HEAD_QUEUED)?;
-                heads.query_map(place, keyless)?.collect::<Result<_, _>>()?
+            Source::Every(kind) => {
+                let lane = Lane::new(*kind, self.task, self.queue);
+                let after = (lane.last, lane.first + priority, due_at, seq, size);
+                let head = |row: &Row<'_>, key| {
+                    let place: i64 = row.get(0)?;
+                    head(row, place - lane.first, key)
+                };
+                if *kind == Kind::Keyed {
+                    let mut heads = connection.prepare_cached(sql::HEAD_KEYED)?;
+                    heads
+                        .query_map(after, |row| head(row, row.get(3)?))?
+                        .collect::<Result<_, _>>()?
+                } else {
+                    let none: Arc<str> = "".into();
+                    let mut heads = connection.prepare_cached(sql::HEAD)?;
+                    heads
+                        .query_map(after, |row| head(row, Arc::clone(&none)))?
+                        .collect::<Result<_, _>>()?
+                }
             }
-            Source::Adoptable => {
-                let mut heads = connection.prepare_cached(sql::HEAD_ADOPTABLE)?;
-                heads.query_map(place, keyless)?.collect::<Result<_, _>>()?
-            }
-            Source::Keyed => {
-                let mut heads = connection.prepare_cached(sql::HEAD_KEYED)?;
+            Source::Key(key) => {
+                let mut heads = connection.prepare_cached(sql::HEAD_KEY)?;
+                let after = (self.queue, self.task, &**key, priority, due_at, seq, size);
                 heads
-                    .query_map(place, |row| head(row, row.get(3)?))?
-                    .collect::<Result<_, _>>()?
-            }
-            Source::Lane(key) => {
-                let mut heads = connection.prepare_cached(sql::HEAD_LANE)?;
-                let place = (self.queue, self.task, priority, due_at, seq, size, &**key);
-                heads
-                    .query_map(place, |row| head(row, Arc::clone(key)))?
+                    .query_map(after, |row| head(row, row.get(0)?, Arc::clone(key)))?
                     .collect::<Result<_, _>>()?
             }
         };
@@ -179,9 +173,9 @@ impl<'a> Heads<'a> {
     }
 }
 
-fn head(row: &Row<'_>, key: Arc<str>) -> rusqlite::Result<Head> {
+fn head(row: &Row<'_>, priority: i64, key: Arc<str>) -> rusqlite::Result<Head> {
     Ok(Head {
-        priority: row.get(0)?,
+        priority,
         due_at: row.get(1)?,
         seq: row.get(2)?,
         key,

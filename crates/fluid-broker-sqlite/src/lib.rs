@@ -56,6 +56,8 @@ mod lease;
 mod logs;
 mod names;
 mod options;
+mod own_leases;
+mod place;
 #[cfg(test)]
 mod plans;
 mod presence;
@@ -66,6 +68,7 @@ mod record;
 mod schema;
 mod settings;
 mod sql;
+mod starts;
 mod state;
 mod stats;
 mod store;

@@ -90,7 +90,7 @@ impl Record {
         new.parent = optional_run_id(row, 23)?;
         new.root = optional_run_id(row, 24)?;
         new.retry_of = optional_run_id(row, 25)?;
-        new.concurrency_key = row.get(22)?;
+        new.concurrency_key = row.get::<_, Option<Arc<str>>>(22)?.unwrap_or_default();
         new.max_interruptions = row.get(9)?;
         let mut run = TaskRun::enqueued(&new, created_at, timestamp(row.get(14)?)?);
         run.state = stored.public();
@@ -99,7 +99,10 @@ impl Record {
         run.interruptions = row.get(8)?;
         run.cancel_requested = row.get(10)?;
         run.started_at = optional(row.get(15)?)?;
-        run.ended_at = optional(row.get(16)?)?;
+        run.ended_at = match stored.public().is_terminal() {
+            true => Some(timestamp(row.get(16)?)?),
+            false => None,
+        };
         run.consumer = consumer(row.get(17)?)?;
         run.execution = row.get(18)?;
         run.waiting = row.get(19)?;

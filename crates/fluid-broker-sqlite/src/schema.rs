@@ -145,9 +145,67 @@ const V1: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
-/// Lanes of one task that wait behind a full lane are found without stepping over all of its runs.
+/// One index for every move of a run, in place of one for each state.
 const V2: &str = "
-    CREATE INDEX runs_lanes ON runs (queue, task, ckey, priority, due_at) WHERE state = 1 AND ckey <> '';
+    ALTER TABLE runs RENAME TO old_runs;
+
+    -- place says what a run waits for or that it runs or how it ended, and is in the order of claiming where runs
+    -- wait for a consumer; at is when it is due, when its lease runs out, or when it ended.
+    CREATE TABLE runs (
+        seq INTEGER PRIMARY KEY,
+        id BLOB NOT NULL,
+        place INTEGER NOT NULL,
+        at INTEGER NOT NULL,
+        state INTEGER NOT NULL,
+        task INTEGER NOT NULL,
+        queue INTEGER NOT NULL,
+        priority INTEGER NOT NULL,
+        ckey TEXT,
+        due_at INTEGER NOT NULL,
+        lease_token INTEGER,
+        attempt INTEGER NOT NULL DEFAULT 0,
+        failures INTEGER NOT NULL DEFAULT 0,
+        interruptions INTEGER NOT NULL DEFAULT 0,
+        max_interruptions INTEGER NOT NULL,
+        cancel_requested INTEGER NOT NULL DEFAULT 0,
+        survives INTEGER NOT NULL DEFAULT 0,
+        trigger INTEGER NOT NULL,
+        created_at INTEGER NOT NULL,
+        started_at INTEGER,
+        consumer TEXT,
+        execution TEXT,
+        waiting TEXT,
+        progress REAL,
+        progress_message TEXT,
+        unique_key TEXT,
+        parent BLOB,
+        root BLOB,
+        retry_of BLOB,
+        params TEXT NOT NULL,
+        secrets TEXT,
+        result TEXT,
+        error TEXT
+    ) STRICT;
+    INSERT INTO runs SELECT seq, id,
+        CASE state
+            WHEN 1 THEN (queue << 32) | (task << 4) | ((ckey <> '') << 2) | priority
+            WHEN 2 THEN (queue << 32) | (task << 4) | 8 | priority
+            ELSE state
+        END,
+        CASE WHEN state <= 2 THEN due_at WHEN state = 3 THEN lease_until ELSE ended_at END,
+        state, task, queue, priority, nullif(ckey, ''), due_at, lease_token, attempt, failures, interruptions,
+        max_interruptions, cancel_requested, survives, trigger, created_at, started_at, consumer, execution, waiting,
+        progress, progress_message, unique_key, parent, root, retry_of, params, secrets, result, error
+        FROM old_runs;
+    DROP TABLE old_runs;
+
+    CREATE UNIQUE INDEX runs_id ON runs (id);
+    CREATE INDEX runs_task ON runs (task, id);
+    CREATE INDEX runs_place ON runs (place, at);
+    CREATE INDEX runs_lanes ON runs (queue, task, ckey, priority, due_at) WHERE ckey IS NOT NULL AND state = 1;
+    CREATE INDEX runs_busy ON runs (task, ckey) WHERE ckey IS NOT NULL AND state >= 2 AND state <= 3;
+    CREATE INDEX runs_parent ON runs (parent, id) WHERE parent IS NOT NULL;
+    CREATE INDEX runs_root ON runs (root, id) WHERE root IS NOT NULL;
 ";
 
 /// The version that this build reads and writes.

@@ -15,9 +15,9 @@ macro_rules! statements {
 macro_rules! run_columns {
     () => {
         "seq, id, task, queue, state, priority, attempt, failures, interruptions, max_interruptions, \
-         cancel_requested, survives, trigger, created_at, due_at, started_at, ended_at, consumer, execution, \
+         cancel_requested, survives, trigger, created_at, due_at, started_at, at, consumer, execution, \
          waiting, progress, progress_message, ckey, parent, root, retry_of, params, secrets, result, error, \
-         unique_key"
+         unique_key, lease_token"
     };
 }
 
@@ -39,7 +39,7 @@ macro_rules! passes {
           AND (?9 IS NULL OR root = ?9 OR id = ?9) \
           AND (?10 IS NULL OR created_at >= ?10) \
           AND (?11 IS NULL OR created_at < ?11) \
-          AND (?12 IS NULL OR ended_at < ?12)"
+          AND (?12 IS NULL OR (state >= 4 AND at < ?12))"
     };
 }
 
@@ -60,17 +60,24 @@ macro_rules! newest {
     };
 }
 
-/// Finished runs, those that ended first before the others, found by an index.
+/// The place of a run that waits for a consumer, see [`Lane`](crate::place::Lane).
+macro_rules! lane {
+    () => {
+        "(queue << 32) | (task << 4) | ((ckey IS NOT NULL) << 2) | priority"
+    };
+}
+
+/// Finished runs, those that ended first before the others, found by an index. The filter asks for no others.
 macro_rules! oldest {
     ($index:literal, $searched:literal) => {
         concat!(
-            "SELECT seq, id, task, queue, state, unique_key, ended_at FROM runs INDEXED BY ",
+            "SELECT seq, id, task, queue, state, unique_key, at FROM runs INDEXED BY ",
             $index,
             " WHERE ",
             $searched,
-            " AND ended_at < ?1",
+            " AND at < ?1",
             passes!(),
-            " ORDER BY ended_at LIMIT ?2"
+            " ORDER BY at LIMIT ?2"
         )
     };
 }
@@ -102,78 +109,77 @@ statements! {
     NEWEST_OF_ROOT = newest!("runs_root", "root = ?3");
     NEWEST_OF_PARENT = newest!("runs_parent", "parent = ?3");
     NEWEST_OF_TASK = newest!("runs_task", "task = ?3");
-    NEWEST_SCHEDULED = newest!("runs_scheduled", "state = 0 AND due_at >= ?3");
-    NEWEST_QUEUED = newest!("runs_queued", "state = 1 AND ckey = '' AND queue = ?3 AND task = ?4");
-    NEWEST_KEYED = newest!("runs_keyed", "state = 1 AND ckey <> '' AND queue = ?3 AND task = ?4");
-    NEWEST_ADOPTABLE = newest!("runs_adoptable", "state = 2 AND queue = ?3 AND task = ?4");
-    NEWEST_RUNNING = newest!("runs_leased", "state = 3 AND lease_until >= ?3");
-    NEWEST_FINISHED = newest!("runs_finished", "state >= 4 AND state = ?3");
+    NEWEST_IN_LANE = newest!("runs_place", "place >= ?3 AND place <= ?4");
 
     OLDEST_ITSELF = oldest!("runs_id", "id = ?3");
     OLDEST_OF_ROOT = oldest!("runs_root", "root = ?3");
     OLDEST_OF_PARENT = oldest!("runs_parent", "parent = ?3");
     OLDEST_OF_TASK = oldest!("runs_task", "task = ?3");
-    OLDEST_FINISHED = oldest!("runs_finished", "state >= 4 AND state = ?3");
+    OLDEST_FINISHED = oldest!("runs_place", "place = ?3");
 
-    RUN_ADD = "INSERT INTO runs (id, task, queue, state, priority, max_interruptions, trigger, created_at, due_at, \
-               ckey, unique_key, parent, root, retry_of, params, secrets) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16) \
+    RUN_ADD = "INSERT INTO runs (id, place, at, state, task, queue, priority, ckey, due_at, max_interruptions, \
+               trigger, created_at, unique_key, parent, root, retry_of, params, secrets) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?3, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) \
                ON CONFLICT (id) DO NOTHING";
     RUN_BY_ID = concat!("SELECT ", run_columns!(), " FROM runs WHERE id = ?1");
-    RUN_BY_SEQ = concat!("SELECT ", run_columns!(), " FROM runs WHERE seq = ?1");
     /// What [`Current`](crate::current::Current) is read from.
     CURRENT_BY_ID = concat!("SELECT ", current_columns!(), " FROM runs WHERE id = ?1");
     CURRENT_BY_SEQ = concat!("SELECT ", current_columns!(), " FROM runs WHERE seq = ?1");
     RUN_ERROR = "SELECT error FROM runs WHERE seq = ?1";
     RUN_SEQ = "SELECT seq FROM runs WHERE id = ?1";
 
-    HEAD_QUEUED = "SELECT priority, due_at, seq FROM runs INDEXED BY runs_queued \
-                   WHERE state = 1 AND ckey = '' AND queue = ?1 AND task = ?2 \
-                   AND (priority, due_at, seq) > (?3, ?4, ?5) ORDER BY priority, due_at, seq LIMIT ?6";
-    HEAD_KEYED = "SELECT priority, due_at, seq, ckey FROM runs INDEXED BY runs_keyed \
-                  WHERE state = 1 AND ckey <> '' AND queue = ?1 AND task = ?2 \
-                  AND (priority, due_at, seq) > (?3, ?4, ?5) ORDER BY priority, due_at, seq LIMIT ?6";
-    HEAD_ADOPTABLE = "SELECT priority, due_at, seq FROM runs INDEXED BY runs_adoptable \
-                      WHERE state = 2 AND queue = ?1 AND task = ?2 AND (priority, due_at, seq) > (?3, ?4, ?5) \
-                      ORDER BY priority, due_at, seq LIMIT ?6";
-    HEAD_LANE = "SELECT priority, due_at, seq FROM runs INDEXED BY runs_lanes \
-                 WHERE state = 1 AND ckey <> '' AND queue = ?1 AND task = ?2 AND ckey = ?7 \
-                 AND (priority, due_at, seq) > (?3, ?4, ?5) ORDER BY priority, due_at, seq LIMIT ?6";
-    NEXT_LANE = "SELECT ckey FROM runs INDEXED BY runs_lanes \
-                 WHERE state = 1 AND ckey <> '' AND queue = ?1 AND task = ?2 AND ckey > ?3 ORDER BY ckey LIMIT 1";
+    HEAD = "SELECT place, at, seq FROM runs INDEXED BY runs_place \
+            WHERE place <= ?1 AND (place, at, seq) > (?2, ?3, ?4) ORDER BY place, at, seq LIMIT ?5";
+    HEAD_KEYED = "SELECT place, at, seq, ckey FROM runs INDEXED BY runs_place \
+                  WHERE place <= ?1 AND (place, at, seq) > (?2, ?3, ?4) ORDER BY place, at, seq LIMIT ?5";
+    HEAD_KEY = "SELECT priority, due_at, seq FROM runs INDEXED BY runs_lanes \
+                WHERE ckey IS NOT NULL AND state = 1 AND queue = ?1 AND task = ?2 AND ckey = ?3 \
+                AND (priority, due_at, seq) > (?4, ?5, ?6) ORDER BY priority, due_at, seq LIMIT ?7";
+    NEXT_KEY = "SELECT ckey FROM runs INDEXED BY runs_lanes \
+                 WHERE ckey IS NOT NULL AND state = 1 AND queue = ?1 AND task = ?2 AND ckey > ?3 ORDER BY ckey LIMIT 1";
     BUSY_KEYED = "SELECT count(*) FROM runs INDEXED BY runs_busy \
-                  WHERE state >= 2 AND state <= 3 AND ckey <> '' AND task = ?1";
-    BUSY_LANE = "SELECT count(*) FROM runs INDEXED BY runs_busy \
-                 WHERE state >= 2 AND state <= 3 AND ckey <> '' AND task = ?1 AND ckey = ?2";
-    OLDEST_QUEUED = "SELECT due_at FROM runs INDEXED BY runs_queued \
-                     WHERE state = 1 AND ckey = '' AND queue = ?1 AND task = ?2 AND priority = ?3 ORDER BY due_at LIMIT 1";
-    OLDEST_KEYED = "SELECT due_at FROM runs INDEXED BY runs_keyed \
-                    WHERE state = 1 AND ckey <> '' AND queue = ?1 AND task = ?2 AND priority = ?3 \
-                    ORDER BY due_at LIMIT 1";
-    OLDEST_ADOPTABLE = "SELECT due_at FROM runs INDEXED BY runs_adoptable \
-                        WHERE state = 2 AND queue = ?1 AND task = ?2 AND priority = ?3 ORDER BY due_at LIMIT 1";
+                  WHERE ckey IS NOT NULL AND state >= 2 AND state <= 3 AND task = ?1";
+    BUSY_KEY = "SELECT count(*) FROM runs INDEXED BY runs_busy \
+                 WHERE ckey IS NOT NULL AND state >= 2 AND state <= 3 AND task = ?1 AND ckey = ?2";
+    FIRST_IN_PLACE = "SELECT at FROM runs INDEXED BY runs_place WHERE place = ?1 ORDER BY at LIMIT 1";
 
-    DUE = "SELECT seq, id, task, queue FROM runs INDEXED BY runs_scheduled \
-           WHERE state = 0 AND due_at <= ?1 ORDER BY due_at, seq LIMIT ?2";
-    NEXT_DUE = "SELECT due_at FROM runs INDEXED BY runs_scheduled WHERE state = 0 AND due_at >= ?1 \
-                ORDER BY due_at LIMIT 1";
-    EXPIRED = "SELECT seq FROM runs INDEXED BY runs_leased \
-               WHERE state = 3 AND lease_until <= ?1 ORDER BY lease_until LIMIT ?2";
-    NEXT_EXPIRY = "SELECT lease_until FROM runs INDEXED BY runs_leased WHERE state = 3 AND lease_until >= ?1 \
-                   ORDER BY lease_until LIMIT 1";
+    DUE = "SELECT seq, id, task, queue FROM runs INDEXED BY runs_place \
+           WHERE place = 0 AND at <= ?1 ORDER BY at, seq LIMIT ?2";
+    NEXT_DUE = "SELECT at FROM runs INDEXED BY runs_place WHERE place = 0 AND at >= ?1 ORDER BY at LIMIT 1";
+    EXPIRED = "SELECT seq FROM runs INDEXED BY runs_place WHERE place = 3 AND at <= ?1 ORDER BY at LIMIT ?2";
+    NEXT_EXPIRY = "SELECT at FROM runs INDEXED BY runs_place WHERE place = 3 AND at >= ?1 ORDER BY at LIMIT 1";
 
-    SET_QUEUED = "UPDATE runs SET state = 1 WHERE seq = ?1";
+    SET_QUEUED = concat!("UPDATE runs SET state = 1, place = ", lane!(), " WHERE seq = ?1");
     SET_CANCEL = "UPDATE runs SET cancel_requested = 1 WHERE seq = ?1";
-    SET_LEASE = "UPDATE runs SET lease_until = ?2 WHERE seq = ?1";
-    SET_RUNNING = "UPDATE runs SET state = 3, attempt = ?2, survives = ?3, started_at = ?4, lease_until = ?5, \
-                   lease_token = ?6, consumer = ?7, execution = ?8 WHERE seq = ?1";
-    /// Back to waiting, in whatever way.
-    SET_WAITING = "UPDATE runs SET state = ?2, due_at = ?3, failures = ?4, interruptions = ?5, error = coalesce(?6, error), \
-                   lease_until = NULL, lease_token = NULL, waiting = NULL, progress = NULL, \
-                   progress_message = NULL WHERE seq = ?1";
-    SET_ENDED = "UPDATE runs SET state = ?2, ended_at = ?3, failures = ?4, interruptions = ?5, result = ?6, \
-                 error = ?7, cancel_requested = 0, lease_until = NULL, lease_token = NULL, waiting = NULL, \
+    SET_LEASE = "UPDATE runs SET at = ?2 WHERE seq = ?1";
+    /// Leases runs to a consumer for their next attempts.
+    START = concat!(
+        "UPDATE runs SET state = 3, place = 3, at = ?2, attempt = attempt + 1, survives = ?3, started_at = ?5, \
+         lease_token = random() & 4611686018427387903, consumer = ?4, execution = NULL \
+         WHERE seq IN (SELECT value FROM json_each(?1)) RETURNING ",
+        run_columns!()
+    );
+    /// Leases runs to another consumer, with the attempts that go on.
+    ADOPT = concat!(
+        "UPDATE runs SET state = 3, place = 3, at = ?2, survives = ?3, lease_token = random() & 4611686018427387903, consumer = ?4 \
+         WHERE seq IN (SELECT value FROM json_each(?1)) RETURNING ",
+        run_columns!()
+    );
+    /// Back to waiting, in whatever way: ?2 is 0 for its time to come, 1 for a consumer, 2 for its adoption.
+    SET_WAITING = concat!(
+        "UPDATE runs SET state = ?2, place = CASE ?2 WHEN 0 THEN 0 WHEN 1 THEN ",
+        lane!(),
+        " ELSE (queue << 32) | (task << 4) | 8 | priority END, \
+         at = ?3, due_at = ?3, failures = ?4, interruptions = ?5, error = coalesce(?6, error), lease_token = NULL, \
+         waiting = NULL, progress = NULL, progress_message = NULL WHERE seq = ?1"
+    );
+    SET_ENDED = "UPDATE runs SET state = ?2, place = ?2, at = ?3, failures = ?4, interruptions = ?5, result = ?6, \
+                 error = ?7, cancel_requested = 0, lease_token = NULL, waiting = NULL, \
                  progress = NULL, progress_message = NULL WHERE seq = ?1";
+    /// The end of a run of which nothing has to be read, if it still runs under the lease.
+    SET_SUCCESS = "UPDATE runs SET state = 4, place = 4, at = ?3, result = ?4, error = NULL, cancel_requested = 0, \
+                   lease_token = NULL, waiting = NULL, progress = NULL, progress_message = NULL \
+                   WHERE seq = ?1 AND lease_token = ?2 AND state = 3";
     SET_PROGRESS = "UPDATE runs SET progress = ?2, progress_message = ?3 WHERE seq = ?1";
     SET_EXECUTION = "UPDATE runs SET execution = ?2 WHERE seq = ?1";
     SET_WHY_WAITING = "UPDATE runs SET waiting = ?2 WHERE seq = ?1";

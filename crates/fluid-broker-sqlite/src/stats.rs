@@ -6,6 +6,7 @@ use rusqlite::OptionalExtension;
 use crate::error::Outcome;
 use crate::filter::counts;
 use crate::instant::optional;
+use crate::place::{Kind, Lane};
 use crate::sql;
 use crate::state::{Coded, Stored};
 use crate::store::Reading;
@@ -33,16 +34,17 @@ pub(crate) fn stats(on: &mut Reading) -> Outcome<Stats> {
             .or_default()
             .entry(state)
             .or_default() += n;
-        let waiting: &[&str] = match stored {
-            Stored::Queued => &[sql::OLDEST_QUEUED, sql::OLDEST_KEYED],
-            Stored::Adoptable => &[sql::OLDEST_ADOPTABLE],
+        let waiting: &[Kind] = match stored {
+            Stored::Queued => &[Kind::Plain, Kind::Keyed],
+            Stored::Adoptable => &[Kind::Adoptable],
             _ => &[],
         };
-        for sql in waiting {
-            let mut find = on.connection.prepare_cached(sql)?;
+        let mut first = on.connection.prepare_cached(sql::FIRST_IN_PLACE)?;
+        for kind in waiting {
+            let lane = Lane::new(*kind, task, queue);
             for priority in Priority::ALL {
-                let due: Option<i64> = find
-                    .query_row((queue, task, priority.code()), |row| row.get(0))
+                let due: Option<i64> = first
+                    .query_row([lane.first + priority.code()], |row| row.get(0))
                     .optional()?;
                 oldest = [oldest, due].into_iter().flatten().min();
             }

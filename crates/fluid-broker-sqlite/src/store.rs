@@ -9,6 +9,8 @@ use tokio::sync::{broadcast, oneshot};
 use crate::counts::Counts;
 use crate::error::Outcome;
 use crate::names::Names;
+use crate::own_leases::OwnLeases;
+use crate::state::Stored;
 
 /// A connection and the names it knows.
 #[derive(Debug)]
@@ -31,6 +33,7 @@ impl Reading {
 pub(crate) struct Writing {
     pub(crate) base: Reading,
     pub(crate) counts: Counts,
+    pub(crate) own_leases: OwnLeases,
     /// The broker's clock, in microseconds.
     pub(crate) now: i64,
     pub(crate) log_cap: LogCap,
@@ -50,6 +53,7 @@ impl Writing {
         Self {
             base: Reading::new(connection),
             counts: Counts::default(),
+            own_leases: OwnLeases::default(),
             now: 0,
             log_cap,
             clock,
@@ -71,6 +75,14 @@ impl Writing {
         if self.events.receiver_count() > 0 {
             let task = self.task_name(task)?;
             self.untold.push(Event::Enqueued { run, task });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn tell_finished(&mut self, run: RunId, task: i64, to: Stored) -> Outcome<()> {
+        if self.events.receiver_count() > 0 {
+            let (task, state) = (self.task_name(task)?, to.public());
+            self.untold.push(Event::Finished { run, task, state });
         }
         Ok(())
     }
@@ -101,6 +113,7 @@ impl Writing {
 
     pub(crate) fn roll_back(&mut self) {
         self.counts.forget();
+        self.own_leases.forget();
         self.base.names.forget();
         self.untold.clear();
         // SQLite has rolled back by itself after some failures.
