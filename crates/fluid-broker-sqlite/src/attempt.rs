@@ -1,7 +1,7 @@
 //! How attempts end: by their consumer's word, or because their lease ran out.
 
 use fluid_core::{
-    AttemptOutcome, ErrorKind, Finish, Finished, JsonText, LeaseRef, RunError, RunId, RunState,
+    AttemptOutcome, ErrorKind, Finish, Finished, JsonText, LeaseRef, RunError, RunState,
 };
 
 use crate::current::Current;
@@ -15,12 +15,13 @@ use crate::store::Writing;
 const EXPIRED_AT_ONCE: i64 = 1000;
 
 pub(crate) fn finish(on: &mut Writing, batch: &[(LeaseRef, Finish)]) -> Outcome<Vec<Finished>> {
+    let succeeded = succeed(on, batch)?;
     let mut finished = Vec::with_capacity(batch.len());
-    for (lease, finish) in batch {
-        let own = on.own_leases.take(*lease);
-        if let (Some(own), Finish::Success(result)) = (own, finish)
-            && succeed(on, lease.run, &own, result)?
-        {
+    for ((lease, finish), succeeded) in batch.iter().zip(succeeded) {
+        if let Some(own) = succeeded {
+            on.counts.leave(Stored::Running, own.task, own.queue);
+            on.counts.enter(Stored::Success, own.task, own.queue);
+            on.tell_finished(lease.run, own.task, Stored::Success)?;
             finished.push(Finished::Written(RunState::Success));
             continue;
         }
@@ -34,17 +35,23 @@ pub(crate) fn finish(on: &mut Writing, batch: &[(LeaseRef, Finish)]) -> Outcome<
     Ok(finished)
 }
 
-/// The most frequent end, in one statement; whether the lease held.
-fn succeed(on: &mut Writing, run: RunId, own: &OwnLease, result: &JsonText) -> Outcome<bool> {
+/// Writes the most frequent ends, each in one statement; `None` for those that need a closer look.
+fn succeed(on: &mut Writing, batch: &[(LeaseRef, Finish)]) -> Outcome<Vec<Option<OwnLease>>> {
     let mut set = on.base.connection.prepare_cached(sql::SET_SUCCESS)?;
-    let held = set.execute((own.seq, own.token.as_i64(), on.now, result.as_str()))? > 0;
-    drop(set);
-    if held {
-        on.counts.leave(Stored::Running, own.task, own.queue);
-        on.counts.enter(Stored::Success, own.task, own.queue);
-        on.tell_finished(run, own.task, Stored::Success)?;
-    }
-    Ok(held)
+    let mut succeed = |lease: LeaseRef, result: &JsonText| {
+        let Some(own) = on.own_leases.take(lease) else {
+            return Ok(None);
+        };
+        let held = set.execute((own.seq, own.token.as_i64(), on.now, result.as_str()))? > 0;
+        Ok(held.then_some(own))
+    };
+    batch
+        .iter()
+        .map(|(lease, finish)| match finish {
+            Finish::Success(result) => succeed(*lease, result),
+            _ => Ok(None),
+        })
+        .collect()
 }
 
 fn finish_one(on: &mut Writing, mut current: Current, finish: &Finish) -> Outcome<RunState> {

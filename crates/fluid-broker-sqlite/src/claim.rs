@@ -33,8 +33,7 @@ pub(crate) fn claim(on: &mut Writing, request: &ClaimRequest) -> Outcome<Claimed
     let mut admissions = Admissions::default();
     let mut starts = Starts::default();
     let mut rejected = 0;
-    while starts.len() < request.limit
-        && rejected < REJECTED_AT_ONCE
+    while rejected < REJECTED_AT_ONCE
         && let Some((head, heads)) = front.pop()
     {
         if starts.contains(head.seq) {
@@ -53,6 +52,9 @@ pub(crate) fn claim(on: &mut Writing, request: &ClaimRequest) -> Outcome<Claimed
             Admission::Start => {
                 let survives = limits.survives_consumer;
                 starts.add(head.seq, Way { adoption, survives });
+                if starts.len() == request.limit {
+                    break;
+                }
                 front.add(on, heads)?;
             }
             Admission::Reject => {
@@ -110,6 +112,7 @@ fn front<'a>(
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<Result<_, _>>()?;
     let mut front = Front::default();
+    let share = request.limit / waiting.len().max(1);
     for (state, task, queue) in waiting {
         let Some(limits) = limits.get(&task).filter(|_| queues.contains(&queue)) else {
             continue;
@@ -121,7 +124,7 @@ fn front<'a>(
         };
         for kind in kinds {
             let source = Source::Every(*kind);
-            let heads = Heads::new(source, task, queue, limits, request.limit);
+            let heads = Heads::new(source, task, queue, limits, share);
             front.add(on, heads)?;
         }
     }

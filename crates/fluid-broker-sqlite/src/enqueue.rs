@@ -3,99 +3,196 @@
 use std::collections::HashSet;
 
 use fluid_core::{Due, Enqueued, NewRun, RunFilter, RunId, Trigger, Unique};
-use rusqlite::OptionalExtension;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{OptionalExtension, params_from_iter};
 
 use crate::error::{Fault, Outcome};
 use crate::instant::later;
 use crate::place::{Kind, Lane};
 use crate::query;
 use crate::record::{Record, run_id};
-use crate::sql;
+use crate::sql::{self, RUNS_TOGETHER};
 use crate::state::{Coded, Stored};
-use crate::store::Writing;
+use crate::store::{Reading, Writing};
 
 /// Keys whose time is over that one call clears away.
 const OVER_AT_ONCE: i64 = 16;
 
 pub(crate) fn enqueue(on: &mut Writing, runs: &[NewRun]) -> Outcome<Vec<Enqueued>> {
-    let mut enqueued = Vec::with_capacity(runs.len());
+    let mut inserted = Vec::with_capacity(runs.len());
+    for like in runs.chunk_by(|one, next| one.unique.is_none() && next.unique.is_none()) {
+        insert_all(on, like, &mut inserted)?;
+    }
     let mut told = HashSet::new();
-    for run in runs {
-        let (task, answer) = insert(on, run)?;
-        if matches!(answer, Enqueued::Inserted(_)) && told.insert(task) {
-            on.tell_claimable(run.id, task)?;
+    let mut enqueued = Vec::with_capacity(runs.len());
+    for (task, answer) in inserted {
+        if let Enqueued::Inserted(run) = answer
+            && told.insert(task)
+        {
+            on.tell_claimable(run, task)?;
         }
         enqueued.push(answer);
     }
     Ok(enqueued)
 }
 
-/// Inserts a run unless it is a duplicate; the number of its task.
-pub(crate) fn insert(on: &mut Writing, new: &NewRun) -> Outcome<(i64, Enqueued)> {
-    let task = on.base.names.tasks.number(&on.base.connection, &new.task)?;
-    let queue = on
-        .base
-        .names
-        .queues
-        .number(&on.base.connection, &new.queue)?;
-    if let Some(unique) = &new.unique
-        && let Some(holder) = holder(on, task, &unique.key)?
-    {
-        return Ok((task, Enqueued::Duplicate(holder)));
+/// Inserts runs without a unique key, many in one statement, or a single run with one.
+fn insert_all(
+    on: &mut Writing,
+    mut runs: &[NewRun],
+    inserted: &mut Vec<(i64, Enqueued)>,
+) -> Outcome<()> {
+    while let Some((together, rest)) = runs.split_at_checked(RUNS_TOGETHER) {
+        insert_together(on, together, inserted)?;
+        runs = rest;
     }
-    let due_at = match new.due {
-        Due::Now => on.now,
-        Due::After(delay) => later(on.now, delay),
-        Due::At(instant) => instant.as_microsecond(),
-    };
-    let state = if due_at > on.now {
-        Stored::Scheduled
-    } else {
-        Stored::Queued
-    };
-    let secrets = match new.params.secret_paths() {
-        [] => None,
-        paths => Some(serde_json::to_string(paths).map_err(|error| {
-            Fault::Corrupt(format!("the places of secrets can't be written: {error}"))
-        })?),
-    };
-    let keyed = !new.concurrency_key.is_empty();
-    let place = match state {
-        Stored::Queued => {
-            let kind = if keyed { Kind::Keyed } else { Kind::Plain };
-            Lane::new(kind, task, queue).first + new.priority.code()
-        }
-        scheduled => scheduled.code(),
-    };
-    let mut add = on.base.connection.prepare_cached(sql::RUN_ADD)?;
-    let added = add.execute(rusqlite::params![
-        new.id.as_bytes(),
-        place,
-        due_at,
-        state.code(),
-        task,
-        queue,
-        new.priority.code(),
-        keyed.then_some(&new.concurrency_key),
-        new.max_interruptions,
-        new.trigger.code(),
-        on.now,
-        new.unique.as_ref().map(|unique| &*unique.key),
-        new.parent.as_ref().map(RunId::as_bytes),
-        new.root.as_ref().map(RunId::as_bytes),
-        new.retry_of.as_ref().map(RunId::as_bytes),
-        new.params.expose().as_str(),
-        secrets,
-    ])?;
+    for run in runs {
+        inserted.push(insert(on, run)?);
+    }
+    Ok(())
+}
+
+fn insert_together(
+    on: &mut Writing,
+    runs: &[NewRun],
+    inserted: &mut Vec<(i64, Enqueued)>,
+) -> Outcome<()> {
+    let rows: Vec<NewRow<'_>> = runs
+        .iter()
+        .map(|run| NewRow::new(on, run))
+        .collect::<Outcome<_>>()?;
+    let mut add = on.base.connection.prepare_cached(sql::RUNS_ADD)?;
+    let added = add.execute(params_from_iter(rows.iter().flat_map(NewRow::values)))?;
     drop(add);
-    if added == 0 {
-        return Ok((task, Enqueued::Duplicate(new.id)));
+    // New rows have the highest numbers.
+    let last_before = on.base.connection.last_insert_rowid() - i64::try_from(added).unwrap_or(0);
+    let mut seen = HashSet::new();
+    for row in rows {
+        let id = row.run.id;
+        let is_new = added == runs.len() || {
+            let mut find = on.base.connection.prepare_cached(sql::RUN_SEQ)?;
+            let seq: i64 = find.query_row([id.as_bytes()], |row| row.get(0))?;
+            seq > last_before && seen.insert(id)
+        };
+        inserted.push((row.task, row.answer(on, is_new)));
     }
-    on.counts.enter(state, task, queue);
-    if let Some(unique) = &new.unique {
-        keep_key(on, task, unique, new.id)?;
+    Ok(())
+}
+
+/// Inserts a run unless it is a duplicate; the number of its task.
+pub(crate) fn insert(on: &mut Writing, run: &NewRun) -> Outcome<(i64, Enqueued)> {
+    let row = NewRow::new(on, run)?;
+    if let Some(unique) = &run.unique
+        && let Some(holder) = holder(on, row.task, &unique.key)?
+    {
+        return Ok((row.task, Enqueued::Duplicate(holder)));
     }
-    Ok((task, Enqueued::Inserted(new.id)))
+    let mut add = on.base.connection.prepare_cached(sql::RUN_ADD)?;
+    let added = add.execute(params_from_iter(row.values()))? > 0;
+    drop(add);
+    if added && let Some(unique) = &run.unique {
+        keep_key(on, row.task, unique, run.id)?;
+    }
+    Ok((row.task, row.answer(on, added)))
+}
+
+/// A run and what the file has in its place.
+struct NewRow<'a> {
+    run: &'a NewRun,
+    task: i64,
+    queue: i64,
+    state: Stored,
+    place: i64,
+    created_at: i64,
+    due_at: i64,
+    secrets: Option<String>,
+}
+
+impl<'a> NewRow<'a> {
+    fn new(on: &mut Writing, run: &'a NewRun) -> Outcome<Self> {
+        let Reading { connection, names } = &mut on.base;
+        let task = names.tasks.number(connection, &run.task)?;
+        let queue = names.queues.number(connection, &run.queue)?;
+        let due_at = match run.due {
+            Due::Now => on.now,
+            Due::After(delay) => later(on.now, delay),
+            Due::At(instant) => instant.as_microsecond(),
+        };
+        let (state, place) = if due_at > on.now {
+            (Stored::Scheduled, Stored::Scheduled.code())
+        } else {
+            let kind = if run.concurrency_key.is_empty() {
+                Kind::Plain
+            } else {
+                Kind::Keyed
+            };
+            let lane = Lane::new(kind, task, queue);
+            (Stored::Queued, lane.first + run.priority.code())
+        };
+        let secrets = match run.params.secret_paths() {
+            [] => None,
+            paths => Some(serde_json::to_string(paths).map_err(|error| {
+                Fault::Corrupt(format!("the places of secrets can't be written: {error}"))
+            })?),
+        };
+        Ok(Self {
+            run,
+            task,
+            queue,
+            state,
+            place,
+            created_at: on.now,
+            due_at,
+            secrets,
+        })
+    }
+
+    /// The values of [`RUN_ADD`](sql::RUN_ADD), in its order.
+    fn values(&self) -> [ToSqlOutput<'_>; 18] {
+        let run = self.run;
+        let key = Some(&*run.concurrency_key).filter(|key| !key.is_empty());
+        [
+            id(Some(&run.id)),
+            number(self.place),
+            number(self.due_at),
+            number(self.state.code()),
+            number(self.task),
+            number(self.queue),
+            number(run.priority.code()),
+            text(key),
+            number(self.due_at),
+            number(run.max_interruptions.into()),
+            number(run.trigger.code()),
+            number(self.created_at),
+            text(run.unique.as_ref().map(|unique| &*unique.key)),
+            id(run.parent.as_ref()),
+            id(run.root.as_ref()),
+            id(run.retry_of.as_ref()),
+            text(Some(run.params.expose().as_str())),
+            text(self.secrets.as_deref()),
+        ]
+    }
+
+    /// What is said of the run now that it is in the file, or was there before.
+    fn answer(&self, on: &mut Writing, is_new: bool) -> Enqueued {
+        if !is_new {
+            return Enqueued::Duplicate(self.run.id);
+        }
+        on.counts.enter(self.state, self.task, self.queue);
+        Enqueued::Inserted(self.run.id)
+    }
+}
+
+fn number(number: i64) -> ToSqlOutput<'static> {
+    ToSqlOutput::Borrowed(ValueRef::Integer(number))
+}
+
+fn text(text: Option<&str>) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(text.map_or(ValueRef::Null, |text| ValueRef::Text(text.as_bytes())))
+}
+
+fn id(run: Option<&RunId>) -> ToSqlOutput<'_> {
+    ToSqlOutput::Borrowed(run.map_or(ValueRef::Null, |run| ValueRef::Blob(run.as_bytes())))
 }
 
 /// The run that a unique key belongs to now.

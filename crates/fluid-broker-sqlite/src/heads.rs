@@ -13,7 +13,7 @@ use crate::store::Writing;
 
 /// Runs behind full keys that are passed over one by one before each key is asked for its first run.
 const PASS_OVER: usize = 200;
-/// How many runs are read at once: few at first, since others may be more urgent, then twice as many each time.
+/// How many runs are read at once: as many as are wanted at first, then twice as many each time.
 const FIRST_PAGE: usize = 16;
 const LAST_PAGE: usize = 512;
 
@@ -98,7 +98,7 @@ impl<'a> Heads<'a> {
             limits,
             queue,
             page: VecDeque::new(),
-            page_size: wanted.clamp(1, FIRST_PAGE),
+            page_size: wanted.clamp(FIRST_PAGE, LAST_PAGE),
             after: (0, i64::MIN, i64::MIN),
             passed_over: 0,
             at_end: false,
@@ -125,9 +125,12 @@ impl<'a> Heads<'a> {
                 return Ok(keys);
             };
             last = Arc::clone(&key);
-            // Most keys are full, or soon are.
             let source = Source::Key(key);
-            keys.push(Self::new(source, self.task, self.queue, self.limits, 1));
+            keys.push(Self {
+                // Most keys are full, or soon are.
+                page_size: 1,
+                ..Self::new(source, self.task, self.queue, self.limits, 1)
+            });
         }
     }
 

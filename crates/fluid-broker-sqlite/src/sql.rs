@@ -60,6 +60,28 @@ macro_rules! newest {
     };
 }
 
+macro_rules! runs_add {
+    () => {
+        "INSERT INTO runs (id, place, at, state, task, queue, priority, ckey, due_at, max_interruptions, \
+         trigger, created_at, unique_key, parent, root, retry_of, params, secrets) VALUES "
+    };
+}
+
+macro_rules! new_run {
+    () => {
+        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    };
+}
+
+macro_rules! runs_added {
+    () => {
+        " ON CONFLICT (id) DO NOTHING"
+    };
+}
+
+/// Runs that one [`RUNS_ADD`] takes: what SQLite does once for each statement is shared by so many.
+pub(crate) const RUNS_TOGETHER: usize = 16;
+
 /// The place of a run that waits for a consumer, see [`Lane`](crate::place::Lane).
 macro_rules! lane {
     () => {
@@ -117,10 +139,17 @@ statements! {
     OLDEST_OF_TASK = oldest!("runs_task", "task = ?3");
     OLDEST_FINISHED = oldest!("runs_place", "place = ?3");
 
-    RUN_ADD = "INSERT INTO runs (id, place, at, state, task, queue, priority, ckey, due_at, max_interruptions, \
-               trigger, created_at, unique_key, parent, root, retry_of, params, secrets) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?3, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17) \
-               ON CONFLICT (id) DO NOTHING";
+    RUN_ADD = concat!(runs_add!(), new_run!(), runs_added!());
+    /// [`RUNS_TOGETHER`] at once.
+    RUNS_ADD = concat!(
+        runs_add!(),
+        new_run!(), ",", new_run!(), ",", new_run!(), ",", new_run!(), ",",
+        new_run!(), ",", new_run!(), ",", new_run!(), ",", new_run!(), ",",
+        new_run!(), ",", new_run!(), ",", new_run!(), ",", new_run!(), ",",
+        new_run!(), ",", new_run!(), ",", new_run!(), ",", new_run!(),
+        runs_added!()
+    );
+    RUNS_BY_SEQ = concat!("SELECT ", run_columns!(), " FROM runs WHERE seq IN (SELECT value FROM json_each(?1))");
     RUN_BY_ID = concat!("SELECT ", run_columns!(), " FROM runs WHERE id = ?1");
     /// What [`Current`](crate::current::Current) is read from.
     CURRENT_BY_ID = concat!("SELECT ", current_columns!(), " FROM runs WHERE id = ?1");
@@ -153,18 +182,12 @@ statements! {
     SET_CANCEL = "UPDATE runs SET cancel_requested = 1 WHERE seq = ?1";
     SET_LEASE = "UPDATE runs SET at = ?2 WHERE seq = ?1";
     /// Leases runs to a consumer for their next attempts.
-    START = concat!(
-        "UPDATE runs SET state = 3, place = 3, at = ?2, attempt = attempt + 1, survives = ?3, started_at = ?5, \
-         lease_token = random() & 4611686018427387903, consumer = ?4, execution = NULL \
-         WHERE seq IN (SELECT value FROM json_each(?1)) RETURNING ",
-        run_columns!()
-    );
+    START = "UPDATE runs SET state = 3, place = 3, at = ?2, survives = ?3, consumer = ?4, lease_token = ?5 + seq, \
+             started_at = ?6, attempt = attempt + 1, execution = NULL \
+             WHERE seq IN (SELECT value FROM json_each(?1))";
     /// Leases runs to another consumer, with the attempts that go on.
-    ADOPT = concat!(
-        "UPDATE runs SET state = 3, place = 3, at = ?2, survives = ?3, lease_token = random() & 4611686018427387903, consumer = ?4 \
-         WHERE seq IN (SELECT value FROM json_each(?1)) RETURNING ",
-        run_columns!()
-    );
+    ADOPT = "UPDATE runs SET state = 3, place = 3, at = ?2, survives = ?3, consumer = ?4, lease_token = ?5 + seq \
+             WHERE seq IN (SELECT value FROM json_each(?1))";
     /// Back to waiting, in whatever way: ?2 is 0 for its time to come, 1 for a consumer, 2 for its adoption.
     SET_WAITING = concat!(
         "UPDATE runs SET state = ?2, place = CASE ?2 WHEN 0 THEN 0 WHEN 1 THEN ",

@@ -84,10 +84,12 @@ fn lease_all(
     leased: &mut HashMap<i64, (TaskRun, LeaseToken)>,
 ) -> Outcome<()> {
     let until = later(on.now, request.lease);
+    // One number for all of them would do, were there no run with two leases from one claim's base.
+    let tokens = LeaseToken::random().as_i64();
     let consumer = request.consumer.as_str();
-    let bound: [&dyn ToSql; 5] = [&seqs, &until, &way.survives, &consumer, &on.now];
+    let bound: [&dyn ToSql; 6] = [&seqs, &until, &way.survives, &consumer, &tokens, &on.now];
     let (sql, bound) = if way.adoption {
-        (sql::ADOPT, &bound[..4])
+        (sql::ADOPT, &bound[..5])
     } else {
         (sql::START, &bound[..])
     };
@@ -96,10 +98,11 @@ fn lease_all(
     } else {
         Stored::Queued
     };
+    on.base.connection.prepare_cached(sql)?.execute(bound)?;
     let records = {
         let base = &mut on.base;
-        let mut lease = base.connection.prepare_cached(sql)?;
-        let mut rows = lease.query(bound)?;
+        let mut lease = base.connection.prepare_cached(sql::RUNS_BY_SEQ)?;
+        let mut rows = lease.query([seqs])?;
         let mut records = Vec::new();
         while let Some(row) = rows.next()? {
             let token = LeaseToken::from_i64(row.get(31)?);
