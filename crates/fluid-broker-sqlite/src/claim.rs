@@ -33,7 +33,8 @@ pub(crate) fn claim(on: &mut Writing, request: &ClaimRequest) -> Outcome<Claimed
     let mut admissions = Admissions::default();
     let mut starts = Starts::default();
     let mut rejected = 0;
-    while rejected < REJECTED_AT_ONCE
+    while starts.len() < request.limit
+        && rejected < REJECTED_AT_ONCE
         && let Some((head, heads)) = front.pop()
     {
         if starts.contains(head.seq) {
@@ -52,10 +53,9 @@ pub(crate) fn claim(on: &mut Writing, request: &ClaimRequest) -> Outcome<Claimed
             Admission::Start => {
                 let survives = limits.survives_consumer;
                 starts.add(head.seq, Way { adoption, survives });
-                if starts.len() == request.limit {
-                    break;
+                if starts.len() < request.limit {
+                    front.add(on, heads)?;
                 }
-                front.add(on, heads)?;
             }
             Admission::Reject => {
                 reject(on, head.seq)?;
