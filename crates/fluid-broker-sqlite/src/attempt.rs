@@ -7,6 +7,7 @@ use fluid_core::{
 use crate::current::Current;
 use crate::error::Outcome;
 use crate::own_leases::OwnLease;
+use crate::record::result_text;
 use crate::sql;
 use crate::state::Stored;
 use crate::store::Writing;
@@ -42,7 +43,7 @@ fn succeed(on: &mut Writing, batch: &[(LeaseRef, Finish)]) -> Outcome<Vec<Option
         let Some(own) = on.own_leases.take(lease) else {
             return Ok(None);
         };
-        let held = set.execute((own.seq, own.token.as_i64(), on.now, result.as_str()))? > 0;
+        let held = set.execute((own.seq, own.token.as_i64(), on.now, result_text(result)))? > 0;
         Ok(held.then_some(own))
     };
     batch
@@ -104,7 +105,8 @@ fn expire_one(on: &mut Writing, mut current: Current) -> Outcome<()> {
         current.wait_for_adoption(on)?;
         return Ok(());
     }
-    let consumer = current.consumer.clone().unwrap_or_default();
+    let consumer = current.consumer(on)?;
+    let consumer = consumer.as_str();
     if current.cancel_requested {
         let why = format!("cancelled; consumer {consumer:?} vanished before it ended the attempt");
         current.abort(on, why)?;

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fluid_core::{AttemptOutcome, ErrorKind, JsonText, LeaseToken, RunError, RunId, RunState};
+use fluid_core::{
+    AttemptOutcome, ConsumerId, ErrorKind, JsonText, LeaseToken, RunError, RunId, RunState,
+};
 use rusqlite::{OptionalExtension, Row, ToSql};
 
 use crate::error::{Fault, Outcome};
 use crate::instant::later;
-use crate::record::{error_text, run_id, state};
+use crate::record::{error_text, result_text, run_id, state};
 use crate::sql;
 use crate::state::{Coded, Stored};
 use crate::store::Writing;
@@ -28,11 +30,11 @@ pub(crate) struct Current {
     pub(crate) cancel_requested: bool,
     pub(crate) survives: bool,
     pub(crate) due_at: i64,
-    pub(crate) started_at: Option<i64>,
-    pub(crate) consumer: Option<String>,
+    pub(crate) started_at: i64,
+    consumer: i64,
     pub(crate) execution: Option<String>,
     pub(crate) unique_key: Option<Arc<str>>,
-    lease_token: Option<i64>,
+    lease_token: i64,
 }
 
 impl Current {
@@ -75,7 +77,13 @@ impl Current {
     }
 
     pub(crate) fn is_held_by(&self, token: LeaseToken) -> bool {
-        self.state == Stored::Running && self.lease_token == Some(token.as_i64())
+        self.state == Stored::Running && self.lease_token == token.as_i64()
+    }
+
+    /// Who claimed it last.
+    pub(crate) fn consumer(&self, on: &mut Writing) -> Outcome<ConsumerId> {
+        let base = &mut on.base;
+        base.names.consumers.name(&base.connection, self.consumer)
     }
 
     /// The run ends, and with it the attempt that runs, if one does.
@@ -87,7 +95,7 @@ impl Current {
         error: Option<&RunError>,
     ) -> Outcome<RunState> {
         let error = error_text(error)?;
-        self.end_with(on, to, result.map(JsonText::as_str), error.as_deref())
+        self.end_with(on, to, result.and_then(result_text), error.as_deref())
     }
 
     pub(crate) fn end_with(
@@ -139,13 +147,14 @@ impl Current {
         delay: Option<Duration>,
     ) -> Outcome<RunState> {
         let error = error_text(error)?;
+        let consumer = self.consumer(on)?;
         on.base
             .connection
             .prepare_cached(sql::ATTEMPT_ADD)?
             .execute((
                 self.seq,
                 self.attempt,
-                &self.consumer,
+                consumer.as_str(),
                 &self.execution,
                 self.started_at,
                 on.now,

@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, params_from_iter};
 
 use crate::error::{Fault, Outcome};
 use crate::instant::later;
-use crate::place::{Kind, Lane};
+use crate::place::{Kind, Lane, NO_CONSUMER, NO_TOKEN, state_place};
 use crate::query;
 use crate::record::{Record, run_id};
 use crate::sql::{self, RUNS_TOGETHER};
@@ -119,7 +119,7 @@ impl<'a> NewRow<'a> {
             Due::At(instant) => instant.as_microsecond(),
         };
         let (state, place) = if due_at > on.now {
-            (Stored::Scheduled, Stored::Scheduled.code())
+            (Stored::Scheduled, state_place(Stored::Scheduled))
         } else {
             let kind = if run.concurrency_key.is_empty() {
                 Kind::Plain
@@ -148,7 +148,7 @@ impl<'a> NewRow<'a> {
     }
 
     /// The values of [`RUN_ADD`](sql::RUN_ADD), in its order.
-    fn values(&self) -> [ToSqlOutput<'_>; 18] {
+    fn values(&self) -> [ToSqlOutput<'_>; 21] {
         let run = self.run;
         let key = Some(&*run.concurrency_key).filter(|key| !key.is_empty());
         [
@@ -161,6 +161,9 @@ impl<'a> NewRow<'a> {
             number(run.priority.code()),
             text(key),
             number(self.due_at),
+            number(NO_TOKEN),
+            number(self.created_at),
+            number(NO_CONSUMER),
             number(run.max_interruptions.into()),
             number(run.trigger.code()),
             number(self.created_at),

@@ -8,7 +8,7 @@ use rusqlite::ToSql;
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
 
 use crate::error::Outcome;
-use crate::place::{Kind, Lane};
+use crate::place::{Kind, Lane, state_place};
 use crate::sql;
 use crate::state::Stored;
 use crate::store::Reading;
@@ -196,7 +196,7 @@ impl Filter {
             .states
             .iter()
             .flatten()
-            .map(|state| Way::number(sql::OLDEST_FINISHED, state.code()))
+            .map(|state| Way::number(sql::OLDEST_FINISHED, state_place(*state)))
             .collect())
     }
 

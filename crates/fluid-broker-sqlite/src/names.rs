@@ -1,9 +1,9 @@
-//! Tasks and queues are numbers in the file; here are their names.
+//! Tasks, queues and consumers are numbers in the file; here are their names.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 
-use fluid_core::{QueueName, TaskName};
+use fluid_core::{ConsumerId, QueueName, TaskName};
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::{Fault, Outcome};
@@ -14,6 +14,8 @@ use crate::sql;
 pub(crate) struct Names {
     pub(crate) tasks: Numbered<TaskName>,
     pub(crate) queues: Numbered<QueueName>,
+    /// Those that claimed something.
+    pub(crate) consumers: Numbered<ConsumerId>,
 }
 
 impl Names {
@@ -21,6 +23,7 @@ impl Names {
         Self {
             tasks: Numbered::new(sql::TASK_ID, sql::TASK_ADD, sql::TASK_NAME),
             queues: Numbered::new(sql::QUEUE_ID, sql::QUEUE_ADD, sql::QUEUE_NAME),
+            consumers: Numbered::new(sql::CONSUMER_ID, sql::CONSUMER_ADD, sql::CONSUMER_NAME),
         }
     }
 

@@ -2,9 +2,20 @@
 //!
 //! A run that waits for a consumer stands in a lane of its queue, task and [`Kind`], by priority: the number is
 //! `queue << 32 | task << 4 | kind << 2 | priority`, which leaves room for 2³¹ queues and 2²⁸ tasks. Any other
-//! run stands under the number of its state, which is less than every lane's.
+//! run stands under [`STATES`] and the number of its state, where no lane can be since no task has the number 0.
+//!
+//! Both are of six bytes in SQLite's record format, so that a row keeps its size when its run moves, and is
+//! written over in its page. For the same reason a new row has a number in each column that its first claim will
+//! fill; what they hold counts only once there was an attempt.
 
 use crate::state::Stored;
+
+/// Where the places of states begin.
+const STATES: i64 = 1 << 40;
+
+/// Stands for a consumer, a token or an instant in a row whose run was never claimed.
+pub(crate) const NO_CONSUMER: i64 = 256;
+pub(crate) const NO_TOKEN: i64 = 1 << 61;
 
 /// What a run waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,8 +48,13 @@ impl Lane {
     /// Everything in a state that is no waiting for a consumer.
     pub(crate) fn of_state(state: Stored) -> Self {
         Self {
-            first: state.code(),
-            last: state.code(),
+            first: state_place(state),
+            last: state_place(state),
         }
     }
+}
+
+/// Where runs in a state stand that is no waiting for a consumer.
+pub(crate) fn state_place(state: Stored) -> i64 {
+    STATES + state.code()
 }

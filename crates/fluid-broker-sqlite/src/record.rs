@@ -8,7 +8,7 @@ use fluid_core::{
 use rusqlite::{Connection, Row};
 
 use crate::error::{Fault, Outcome};
-use crate::instant::{optional, timestamp};
+use crate::instant::timestamp;
 use crate::names::Names;
 use crate::state::{Coded, Stored};
 
@@ -63,6 +63,11 @@ pub(crate) fn error_text(error: Option<&RunError>) -> Outcome<Option<String>> {
         .transpose()
 }
 
+/// A result as text for the file, which has nothing in place of `null`: that is what most tasks return.
+pub(crate) fn result_text(result: &JsonText) -> Option<&str> {
+    Some(result.as_str()).filter(|text| *text != "null")
+}
+
 fn params(json: &str, secrets: Option<String>) -> Outcome<Params> {
     let secrets: Vec<String> = match secrets {
         None => Vec::new(),
@@ -98,12 +103,13 @@ impl Record {
         run.failures = row.get(7)?;
         run.interruptions = row.get(8)?;
         run.cancel_requested = row.get(10)?;
-        run.started_at = optional(row.get(15)?)?;
-        run.ended_at = match stored.public().is_terminal() {
-            true => Some(timestamp(row.get(16)?)?),
-            false => None,
-        };
-        run.consumer = consumer(row.get(17)?)?;
+        if run.attempt > 0 {
+            run.started_at = Some(timestamp(row.get(15)?)?);
+            run.consumer = Some(names.consumers.name(connection, row.get(17)?)?);
+        }
+        if stored.public().is_terminal() {
+            run.ended_at = Some(timestamp(row.get(16)?)?);
+        }
         run.execution = row.get(18)?;
         run.waiting = row.get(19)?;
         run.progress = match row.get::<_, Option<f64>>(20)? {
@@ -113,7 +119,10 @@ impl Record {
                 message: row.get::<_, Option<String>>(21)?.unwrap_or_default(),
             }),
         };
-        run.result = row.get::<_, Option<Arc<str>>>(28)?.map(JsonText::trusted);
+        if stored == Stored::Success {
+            let result: Option<Arc<str>> = row.get(28)?;
+            run.result = Some(result.map_or_else(JsonText::null, JsonText::trusted));
+        }
         run.error = run_error(row.get(29)?)?;
         Ok(Self {
             seq: row.get(0)?,

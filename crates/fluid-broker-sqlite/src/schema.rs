@@ -162,7 +162,7 @@ const V2: &str = "
         priority INTEGER NOT NULL,
         ckey TEXT,
         due_at INTEGER NOT NULL,
-        lease_token INTEGER,
+        lease_token INTEGER NOT NULL,
         attempt INTEGER NOT NULL DEFAULT 0,
         failures INTEGER NOT NULL DEFAULT 0,
         interruptions INTEGER NOT NULL DEFAULT 0,
@@ -171,8 +171,8 @@ const V2: &str = "
         survives INTEGER NOT NULL DEFAULT 0,
         trigger INTEGER NOT NULL,
         created_at INTEGER NOT NULL,
-        started_at INTEGER,
-        consumer TEXT,
+        started_at INTEGER NOT NULL,
+        consumer INTEGER NOT NULL,
         execution TEXT,
         waiting TEXT,
         progress REAL,
@@ -186,24 +186,31 @@ const V2: &str = "
         result TEXT,
         error TEXT
     ) STRICT;
+    CREATE TABLE claimants (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
+    -- Whoever has no claim yet; those that come after have numbers of the same size.
+    INSERT INTO claimants (id, name) VALUES (256, '');
+    INSERT INTO claimants (name) SELECT DISTINCT consumer FROM old_runs WHERE consumer IS NOT NULL;
     INSERT INTO runs SELECT seq, id,
         CASE state
             WHEN 1 THEN (queue << 32) | (task << 4) | ((ckey <> '') << 2) | priority
             WHEN 2 THEN (queue << 32) | (task << 4) | 8 | priority
-            ELSE state
+            ELSE 1099511627778 + state
         END,
         CASE WHEN state <= 2 THEN due_at WHEN state = 3 THEN lease_until ELSE ended_at END,
-        state, task, queue, priority, nullif(ckey, ''), due_at, lease_token, attempt, failures, interruptions,
-        max_interruptions, cancel_requested, survives, trigger, created_at, started_at, consumer, execution, waiting,
-        progress, progress_message, unique_key, parent, root, retry_of, params, secrets, result, error
+        state + 2, task, queue, priority, nullif(ckey, ''), due_at, ifnull(lease_token, 1 << 61), attempt, failures,
+        interruptions, max_interruptions, cancel_requested, survives, trigger, created_at,
+        ifnull(started_at, created_at), ifnull((SELECT id FROM claimants WHERE name = consumer), 256), execution,
+        waiting, progress, progress_message, unique_key, parent, root, retry_of, params, secrets, result, error
         FROM old_runs;
+    UPDATE counts SET state = -2 - state;
+    UPDATE counts SET state = -state;
     DROP TABLE old_runs;
 
     CREATE UNIQUE INDEX runs_id ON runs (id);
     CREATE INDEX runs_task ON runs (task, id);
     CREATE INDEX runs_place ON runs (place, at);
-    CREATE INDEX runs_lanes ON runs (queue, task, ckey, priority, due_at) WHERE ckey IS NOT NULL AND state = 1;
-    CREATE INDEX runs_busy ON runs (task, ckey) WHERE ckey IS NOT NULL AND state >= 2 AND state <= 3;
+    CREATE INDEX runs_lanes ON runs (queue, task, ckey, priority, due_at) WHERE ckey IS NOT NULL AND state = 3;
+    CREATE INDEX runs_busy ON runs (task, ckey) WHERE ckey IS NOT NULL AND state >= 4 AND state <= 5;
     CREATE INDEX runs_parent ON runs (parent, id) WHERE parent IS NOT NULL;
     CREATE INDEX runs_root ON runs (root, id) WHERE root IS NOT NULL;
 ";

@@ -39,7 +39,7 @@ macro_rules! passes {
           AND (?9 IS NULL OR root = ?9 OR id = ?9) \
           AND (?10 IS NULL OR created_at >= ?10) \
           AND (?11 IS NULL OR created_at < ?11) \
-          AND (?12 IS NULL OR (state >= 4 AND at < ?12))"
+          AND (?12 IS NULL OR (state >= 6 AND at < ?12))"
     };
 }
 
@@ -60,16 +60,47 @@ macro_rules! newest {
     };
 }
 
+/// Where the places of states begin, see [`Lane`](crate::place::Lane).
+macro_rules! states {
+    () => {
+        "1099511627776"
+    };
+}
+
+macro_rules! scheduled {
+    () => {
+        "1099511627778"
+    };
+}
+
+macro_rules! running {
+    () => {
+        "1099511627781"
+    };
+}
+
+/// The first instant from ?1 on at which a run stands in a place.
+macro_rules! first_at {
+    ($place:expr) => {
+        concat!(
+            "SELECT at FROM runs INDEXED BY runs_place WHERE place = ",
+            $place,
+            " AND at >= ?1 ORDER BY at LIMIT 1"
+        )
+    };
+}
+
 macro_rules! runs_add {
     () => {
-        "INSERT INTO runs (id, place, at, state, task, queue, priority, ckey, due_at, max_interruptions, \
-         trigger, created_at, unique_key, parent, root, retry_of, params, secrets) VALUES "
+        "INSERT INTO runs (id, place, at, state, task, queue, priority, ckey, due_at, lease_token, started_at, \
+         consumer, max_interruptions, trigger, created_at, unique_key, parent, root, retry_of, params, secrets) \
+         VALUES "
     };
 }
 
 macro_rules! new_run {
     () => {
-        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     };
 }
 
@@ -117,14 +148,18 @@ statements! {
     QUEUE_SET = "UPDATE queues SET paused = ?2 WHERE id = ?1 AND paused <> ?2";
     QUEUES_PAUSED = "SELECT name FROM queues WHERE paused <> 0";
 
+    CONSUMER_ID = "SELECT id FROM claimants WHERE name = ?1";
+    CONSUMER_NAME = "SELECT name FROM claimants WHERE id = ?1";
+    CONSUMER_ADD = "INSERT INTO claimants (name) VALUES (?1)";
+
     COUNT_ADD = "INSERT INTO counts (state, task, queue, n) VALUES (?1, ?2, ?3, ?4) \
                  ON CONFLICT (state, task, queue) DO UPDATE SET n = n + excluded.n";
     COUNTS = "SELECT state, task, queue, n FROM counts WHERE n <> 0";
-    COUNT_BUSY = "SELECT coalesce(sum(n), 0) FROM counts WHERE state IN (2, 3) AND task = ?1";
+    COUNT_BUSY = "SELECT coalesce(sum(n), 0) FROM counts WHERE state IN (4, 5) AND task = ?1";
     /// Where runs wait that may be claimed: pauses and disabled tasks don't hold up adoptions.
     LANES_WAITING = "SELECT c.state, c.task, c.queue FROM counts c JOIN tasks t ON t.id = c.task \
-                     JOIN queues q ON q.id = c.queue WHERE c.state IN (1, 2) AND c.n > 0 \
-                     AND (c.state = 2 OR (t.disabled = 0 AND q.paused = 0))";
+                     JOIN queues q ON q.id = c.queue WHERE c.state IN (3, 4) AND c.n > 0 \
+                     AND (c.state = 4 OR (t.disabled = 0 AND q.paused = 0))";
 
     NEWEST = newest!("runs_id", "(?3 IS NULL AND ?4 IS NULL)");
     NEWEST_ITSELF = newest!("runs_id", "id = ?3");
@@ -162,47 +197,69 @@ statements! {
     HEAD_KEYED = "SELECT place, at, seq, ckey FROM runs INDEXED BY runs_place \
                   WHERE place <= ?1 AND (place, at, seq) > (?2, ?3, ?4) ORDER BY place, at, seq LIMIT ?5";
     HEAD_KEY = "SELECT priority, due_at, seq FROM runs INDEXED BY runs_lanes \
-                WHERE ckey IS NOT NULL AND state = 1 AND queue = ?1 AND task = ?2 AND ckey = ?3 \
+                WHERE ckey IS NOT NULL AND state = 3 AND queue = ?1 AND task = ?2 AND ckey = ?3 \
                 AND (priority, due_at, seq) > (?4, ?5, ?6) ORDER BY priority, due_at, seq LIMIT ?7";
     NEXT_KEY = "SELECT ckey FROM runs INDEXED BY runs_lanes \
-                 WHERE ckey IS NOT NULL AND state = 1 AND queue = ?1 AND task = ?2 AND ckey > ?3 ORDER BY ckey LIMIT 1";
+                 WHERE ckey IS NOT NULL AND state = 3 AND queue = ?1 AND task = ?2 AND ckey > ?3 ORDER BY ckey LIMIT 1";
     BUSY_KEYED = "SELECT count(*) FROM runs INDEXED BY runs_busy \
-                  WHERE ckey IS NOT NULL AND state >= 2 AND state <= 3 AND task = ?1";
+                  WHERE ckey IS NOT NULL AND state >= 4 AND state <= 5 AND task = ?1";
     BUSY_KEY = "SELECT count(*) FROM runs INDEXED BY runs_busy \
-                 WHERE ckey IS NOT NULL AND state >= 2 AND state <= 3 AND task = ?1 AND ckey = ?2";
+                 WHERE ckey IS NOT NULL AND state >= 4 AND state <= 5 AND task = ?1 AND ckey = ?2";
     FIRST_IN_PLACE = "SELECT at FROM runs INDEXED BY runs_place WHERE place = ?1 ORDER BY at LIMIT 1";
 
-    DUE = "SELECT seq, id, task, queue FROM runs INDEXED BY runs_place \
-           WHERE place = 0 AND at <= ?1 ORDER BY at, seq LIMIT ?2";
-    NEXT_DUE = "SELECT at FROM runs INDEXED BY runs_place WHERE place = 0 AND at >= ?1 ORDER BY at LIMIT 1";
-    EXPIRED = "SELECT seq FROM runs INDEXED BY runs_place WHERE place = 3 AND at <= ?1 ORDER BY at LIMIT ?2";
-    NEXT_EXPIRY = "SELECT at FROM runs INDEXED BY runs_place WHERE place = 3 AND at >= ?1 ORDER BY at LIMIT 1";
+    DUE = concat!(
+        "SELECT seq, id, task, queue FROM runs INDEXED BY runs_place WHERE place = ",
+        scheduled!(),
+        " AND at <= ?1 ORDER BY at, seq LIMIT ?2"
+    );
+    NEXT_DUE = first_at!(scheduled!());
+    EXPIRED = concat!(
+        "SELECT seq FROM runs INDEXED BY runs_place WHERE place = ",
+        running!(),
+        " AND at <= ?1 ORDER BY at LIMIT ?2"
+    );
+    NEXT_EXPIRY = first_at!(running!());
 
-    SET_QUEUED = concat!("UPDATE runs SET state = 1, place = ", lane!(), " WHERE seq = ?1");
+    SET_QUEUED = concat!("UPDATE runs SET state = 3, place = ", lane!(), " WHERE seq = ?1");
     SET_CANCEL = "UPDATE runs SET cancel_requested = 1 WHERE seq = ?1";
     SET_LEASE = "UPDATE runs SET at = ?2 WHERE seq = ?1";
     /// Leases runs to a consumer for their next attempts.
-    START = "UPDATE runs SET state = 3, place = 3, at = ?2, survives = ?3, consumer = ?4, lease_token = ?5 + seq, \
-             started_at = ?6, attempt = attempt + 1, execution = NULL \
-             WHERE seq IN (SELECT value FROM json_each(?1))";
+    START = concat!(
+        "UPDATE runs SET state = 5, place = ",
+        running!(),
+        ", at = ?2, survives = ?3, consumer = ?4, lease_token = ?5 + seq, started_at = ?6, attempt = attempt + 1, \
+         execution = NULL WHERE seq IN (SELECT value FROM json_each(?1))"
+    );
     /// Leases runs to another consumer, with the attempts that go on.
-    ADOPT = "UPDATE runs SET state = 3, place = 3, at = ?2, survives = ?3, consumer = ?4, lease_token = ?5 + seq \
-             WHERE seq IN (SELECT value FROM json_each(?1))";
-    /// Back to waiting, in whatever way: ?2 is 0 for its time to come, 1 for a consumer, 2 for its adoption.
+    ADOPT = concat!(
+        "UPDATE runs SET state = 5, place = ",
+        running!(),
+        ", at = ?2, survives = ?3, consumer = ?4, lease_token = ?5 + seq \
+         WHERE seq IN (SELECT value FROM json_each(?1))"
+    );
+    /// Back to waiting, in whatever way: ?2 is 2 for its time to come, 3 for a consumer, 4 for its adoption.
     SET_WAITING = concat!(
-        "UPDATE runs SET state = ?2, place = CASE ?2 WHEN 0 THEN 0 WHEN 1 THEN ",
+        "UPDATE runs SET state = ?2, place = CASE ?2 WHEN 2 THEN ",
+        scheduled!(),
+        " WHEN 3 THEN ",
         lane!(),
         " ELSE (queue << 32) | (task << 4) | 8 | priority END, \
-         at = ?3, due_at = ?3, failures = ?4, interruptions = ?5, error = coalesce(?6, error), lease_token = NULL, \
+         at = ?3, due_at = ?3, failures = ?4, interruptions = ?5, error = coalesce(?6, error), \
          waiting = NULL, progress = NULL, progress_message = NULL WHERE seq = ?1"
     );
-    SET_ENDED = "UPDATE runs SET state = ?2, place = ?2, at = ?3, failures = ?4, interruptions = ?5, result = ?6, \
-                 error = ?7, cancel_requested = 0, lease_token = NULL, waiting = NULL, \
-                 progress = NULL, progress_message = NULL WHERE seq = ?1";
+    SET_ENDED = concat!(
+        "UPDATE runs SET state = ?2, place = ?2 + ",
+        states!(),
+        ", at = ?3, failures = ?4, interruptions = ?5, result = ?6, error = ?7, cancel_requested = 0, \
+         waiting = NULL, progress = NULL, progress_message = NULL WHERE seq = ?1"
+    );
     /// The end of a run of which nothing has to be read, if it still runs under the lease.
-    SET_SUCCESS = "UPDATE runs SET state = 4, place = 4, at = ?3, result = ?4, error = NULL, cancel_requested = 0, \
-                   lease_token = NULL, waiting = NULL, progress = NULL, progress_message = NULL \
-                   WHERE seq = ?1 AND lease_token = ?2 AND state = 3";
+    SET_SUCCESS = concat!(
+        "UPDATE runs SET state = 6, place = 6 + ",
+        states!(),
+        ", at = ?3, result = ?4, error = NULL, cancel_requested = 0, waiting = NULL, progress = NULL, \
+         progress_message = NULL WHERE seq = ?1 AND lease_token = ?2 AND state = 5"
+    );
     SET_PROGRESS = "UPDATE runs SET progress = ?2, progress_message = ?3 WHERE seq = ?1";
     SET_EXECUTION = "UPDATE runs SET execution = ?2 WHERE seq = ?1";
     SET_WHY_WAITING = "UPDATE runs SET waiting = ?2 WHERE seq = ?1";

@@ -12,7 +12,7 @@ use crate::own_leases::OwnLease;
 use crate::record::Record;
 use crate::sql;
 use crate::state::Stored;
-use crate::store::Writing;
+use crate::store::{Reading, Writing};
 
 /// How a run is handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -84,9 +84,10 @@ fn lease_all(
     leased: &mut HashMap<i64, (TaskRun, LeaseToken)>,
 ) -> Outcome<()> {
     let until = later(on.now, request.lease);
-    // One number for all of them would do, were there no run with two leases from one claim's base.
+    // Each run's token is this and its number.
     let tokens = LeaseToken::random().as_i64();
-    let consumer = request.consumer.as_str();
+    let Reading { connection, names } = &mut on.base;
+    let consumer = names.consumers.number(connection, &request.consumer)?;
     let bound: [&dyn ToSql; 6] = [&seqs, &until, &way.survives, &consumer, &tokens, &on.now];
     let (sql, bound) = if way.adoption {
         (sql::ADOPT, &bound[..5])

@@ -3,18 +3,18 @@
 use fluid_core::{AttemptOutcome, LogStream, Priority, RunState, Trigger};
 
 /// The states of a run in the file, where a queued run whose attempt waits to be adopted is apart from one that
-/// waits to start.
+/// waits to start. The numbers are of one byte each in SQLite's record format, which has none for 0 and 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Stored {
-    Scheduled = 0,
-    Queued = 1,
-    Adoptable = 2,
-    Running = 3,
-    Success = 4,
-    Failure = 5,
-    Aborted = 6,
-    Interrupted = 7,
-    RateLimited = 8,
+    Scheduled = 2,
+    Queued = 3,
+    Adoptable = 4,
+    Running = 5,
+    Success = 6,
+    Failure = 7,
+    Aborted = 8,
+    Interrupted = 9,
+    RateLimited = 10,
 }
 
 impl Stored {
@@ -44,10 +44,7 @@ impl Stored {
     }
 
     pub(crate) fn from_code(code: i64) -> Option<Self> {
-        usize::try_from(code)
-            .ok()
-            .and_then(|index| Self::ALL.get(index))
-            .copied()
+        Self::ALL.into_iter().find(|state| state.code() == code)
     }
 
     /// What everybody else calls it.
@@ -115,7 +112,7 @@ mod tests {
                 state.public().is_terminal()
             );
         }
-        assert_eq!(Stored::from_code(9), None);
+        assert_eq!(Stored::from_code(11), None);
         for trigger in Trigger::VALUES {
             assert_eq!(Trigger::from_code(trigger.code()), Some(*trigger));
         }

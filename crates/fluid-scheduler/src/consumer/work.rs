@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, mpsc};
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -67,7 +67,7 @@ impl TaskConsumer {
         };
         while !stop.is_cancelled() {
             work.wait(stop, &mut events).await;
-            work.gather(&mut events);
+            work.gather(&mut events).await;
             let limit = if stop.is_cancelled() || !work.look {
                 0
             } else {
@@ -115,10 +115,18 @@ impl Work<'_> {
         }
     }
 
-    /// Takes what else ended or happened meanwhile, without waiting.
-    fn gather(&mut self, events: &mut broadcast::Receiver<Event>) {
-        while let Some(ended) = self.attempts.try_join_next() {
-            self.note(ended);
+    /// Takes what else ended or happened meanwhile. While attempts that are about to end do so, it lets them: one
+    /// round for many of them costs little more than one for each.
+    async fn gather(&mut self, events: &mut broadcast::Receiver<Event>) {
+        loop {
+            let before = self.ended.len();
+            while let Some(ended) = self.attempts.try_join_next() {
+                self.note(ended);
+            }
+            if self.ended.len() == before || self.attempts.is_empty() {
+                break;
+            }
+            yield_now().await;
         }
         loop {
             match events.try_recv() {
