@@ -4,6 +4,7 @@ use std::any::TypeId;
 use std::fmt;
 use std::sync::Arc;
 
+use jsonschema::error::ValidationErrorKind;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Value, json};
@@ -182,7 +183,13 @@ impl PartialEq for ParamsSchema {
 
 fn fault(error: &jsonschema::ValidationError<'_>) -> String {
     let place = error.instance_path().to_string();
-    let masked = error.masked().to_string();
+    let masked = match error.kind() {
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            let names: Vec<_> = unexpected.iter().map(|name| format!("{name:?}")).collect();
+            format!("no such parameter: {}", names.join(", "))
+        }
+        _ => error.masked().to_string(),
+    };
     if place.is_empty() {
         masked
     } else {

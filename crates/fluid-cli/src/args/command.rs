@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
+use clap::builder::{Resettable, StyledStr};
 use clap::{Args, Command, CommandFactory};
 use fluid_core::{Priority, QueueName, Task, duration};
 use jiff::Timestamp;
@@ -86,25 +87,31 @@ pub(crate) fn command_for<'a>(
     ] {
         command = command.mut_subcommand(action, |c| c.after_help(after.replace("NAME", name)));
     }
-    let exec = tasks.clone().map(|task| {
-        let command = ExecArgs::augment_args(for_task(task));
-        command.after_help(EXEC_HELP)
-    });
-    let exec: Vec<_> = exec.collect();
-    let enqueue: Vec<_> = tasks
-        .map(|task| EnqueueArgs::augment_args(for_task(task)))
+    let exec: Vec<_> = tasks
+        .clone()
+        .map(|task| for_task::<ExecArgs>(task).after_help(EXEC_HELP))
         .collect();
+    let enqueue: Vec<_> = tasks.map(for_task::<EnqueueArgs>).collect();
+    let none = if exec.is_empty() {
+        NO_TASKS.replace("NAME", name)
+    } else {
+        String::new()
+    };
     command
-        .mut_subcommand("exec", |c| choice(c, exec).after_help(EXEC_HELP))
+        .mut_subcommand("exec", |c| {
+            choice(c, exec).after_help(format!("{none}{EXEC_HELP}"))
+        })
         .mut_subcommand("enqueue", |c| {
-            choice(c, enqueue).after_help(enqueue_help(name))
+            choice(c, enqueue).after_help(format!("{none}{}", enqueue_help(name)))
         })
 }
 
-/// A command that wants the name of a task next.
+/// A command that wants the name of a task next. Names of no task are let through: the session knows what to
+/// say of them.
 fn choice(command: Command, tasks: Vec<Command>) -> Command {
     command
         .subcommand_required(true)
+        .allow_external_subcommands(true)
         .arg_required_else_help(true)
         .subcommand_value_name("TASK")
         .subcommand_help_heading("Tasks")
@@ -112,7 +119,8 @@ fn choice(command: Command, tasks: Vec<Command>) -> Command {
         .subcommands(tasks)
 }
 
-fn for_task(task: &Task) -> Command {
+/// The task as a subcommand: flags for its parameters, the flags of `A`, and parameters as JSON.
+fn for_task<A: Args>(task: &Task) -> Command {
     let (flags, secrets) = flags_of(task.params.as_value());
     let mut about = task.description.clone();
     if !secrets.is_empty() {
@@ -128,13 +136,22 @@ fn for_task(task: &Task) -> Command {
         .next()
         .unwrap_or_default()
         .to_owned();
-    let mut command = Command::new(task.name.as_str().to_owned())
-        .about(short)
-        .long_about(about);
+    let mut command = Command::new(task.name.as_str().to_owned());
     for flag in flags {
         command = command.arg(flag.arg());
     }
-    ParamsArgs::augment_args(command)
+    // The heading of the last group goes on for what follows, and the groups bring a description of their own.
+    let long = (about != short).then_some(about);
+    ParamsArgs::augment_args(A::augment_args(command))
+        .about(text(Some(short)))
+        .long_about(text(long))
+}
+
+/// A description, or none.
+fn text(text: Option<String>) -> Resettable<StyledStr> {
+    text.filter(|text| !text.is_empty())
+        .map(StyledStr::from)
+        .into()
 }
 
 fn examples(name: &str) -> String {
@@ -149,9 +166,14 @@ fn examples(name: &str) -> String {
     )
 }
 
+const NO_TASKS: &str = "\
+No tasks are declared here. Write a fluid.toml with `NAME init`, or name one with --config.
+
+";
+
 const SERVE_HELP: &str = "\
-The first Ctrl-C or SIGTERM takes no more runs and waits for those that run, at most --drain-timeout; the second
-one gives them back at once. Several processes may serve one broker.
+At the first Ctrl-C or SIGTERM it takes no more runs and gives those that run --drain-timeout to end; at the \
+second one it gives them back at once. Several processes may serve one broker.
 
 Examples:
   NAME serve
@@ -159,9 +181,9 @@ Examples:
   NAME serve --quiet --log info --log-format json     under a service manager";
 
 const EXEC_HELP: &str = "\
-The task runs in front of you: nothing is stored, and there is no retry. What it prints goes to standard error, its
-result goes to standard output as JSON, so that `exec … | jq` works. With --output json standard output gets the
-whole run instead.";
+The task runs in front of you: nothing is stored, and there is no retry. What it prints goes to standard error, \
+its result goes to standard output as JSON, so that `exec … | jq` works. With --output json standard output gets \
+the whole run instead.";
 
 const RUNS_HELP: &str = "\
 A run is named by its id, or by the last 6 or more characters of it.
@@ -185,8 +207,8 @@ Examples:
 
 fn enqueue_help(name: &str) -> String {
     format!(
-        "Inside a task, FLUID_RUN_ID and FLUID_ROOT_ID make the new run a child of that task's run.
-Without --wait the id of the run goes to standard output; with it, the run's result as JSON.
+        "The id of the run goes to standard output; with --wait its result as JSON. A program that a task runs may \
+enqueue too: its run is then the parent of the new one.
 
 Examples:
   {name} enqueue resize --width 200

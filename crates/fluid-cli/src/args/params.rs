@@ -160,7 +160,10 @@ fn from_environment(assignment: &str, secrets: &[String]) -> Result<(String, Val
 fn refused(task: &Task, faults: Vec<String>) -> Failure {
     let failure = Failure::usage(format!("task {:?} can't take these parameters", task.name));
     let failure = faults.into_iter().fold(failure, Failure::because);
-    failure.help(format!("see what it takes: exec {} --help", task.name))
+    failure.help(format!(
+        "see what it takes with `exec {} --help`",
+        task.name
+    ))
 }
 
 /// The faults of a check, in the words of the command line.

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::exec::listen;
-use super::follow::{LogReader, exit_of, failed, news, painted};
+use super::follow::{LogReader, exit_of, failed, news, painted, print_result};
 use crate::args::{EnqueueArgs, TaskCall, read_all, read_one, read_params};
 use crate::exit::Exit;
 use crate::failure::{Done, Failure};
@@ -23,9 +23,9 @@ use crate::session::Session;
 const BATCH: usize = 10_000;
 
 pub(super) async fn enqueue(session: &Session, call: &TaskCall) -> Done {
+    let task = session.task(&call.task)?;
     let args = EnqueueArgs::from_arg_matches(&call.matches)
         .map_err(|error| Failure::usage(error.to_string()))?;
-    let task = session.task(&call.task)?;
     if let Some(path) = &args.many {
         return enqueue_many(session, task, &args, path).await;
     }
@@ -118,9 +118,7 @@ async fn wait(session: &Session, manager: &TaskManager, run: RunId, args: &Enque
     if let Some(failure) = failed(&record) {
         return Err(failure);
     }
-    if let Some(result) = &record.result {
-        session.output.line(result.as_str())?;
-    }
+    print_result(session, &record)?;
     Ok(Exit::Done)
 }
 

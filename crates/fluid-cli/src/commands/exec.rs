@@ -12,7 +12,7 @@ use fluid_core::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::follow::{exit_of, failed};
+use super::follow::{exit_of, failed, print_result};
 use crate::args::{ExecArgs, TaskCall, read_params};
 use crate::exit::Exit;
 use crate::failure::{Done, Failure};
@@ -24,9 +24,9 @@ use crate::signals::Signals;
 const NEWS: usize = 1024;
 
 pub(super) async fn exec(session: Arc<Session>, call: &TaskCall) -> Done {
+    let task = session.task(&call.task)?;
     let args = ExecArgs::from_arg_matches(&call.matches)
         .map_err(|error| Failure::usage(error.to_string()))?;
-    let task = session.task(&call.task)?;
     let is_child = args.run_id.is_some() && std::env::var_os(RESULT_VARIABLE).is_some();
     if is_child && matches!(task.body, TaskBody::Function(_)) {
         let (task, state) = (Arc::new(task.clone()), Arc::new(session.state.clone()));
@@ -61,8 +61,8 @@ pub(super) async fn exec(session: Arc<Session>, call: &TaskCall) -> Done {
     };
     if session.output.is_json() {
         session.output.json(&RunJson::of(&run))?;
-    } else if let Some(result) = &run.result {
-        session.output.line(result.as_str())?;
+    } else {
+        print_result(&session, &run)?;
     }
     if stop.is_cancelled() && run.state != RunState::Success {
         return Err(Failure::new(Exit::Interrupted, "interrupted"));

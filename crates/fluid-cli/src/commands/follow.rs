@@ -10,6 +10,7 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::style;
+use crate::session::Session;
 
 /// How many lines are read at once.
 pub(super) const PAGE: usize = 1000;
@@ -74,6 +75,14 @@ pub(super) fn painted(line: &StoredLine) -> String {
         LogStream::Stdout => line.line.text.clone(),
         LogStream::Stderr => style::paint(style::WARN, &line.line.text),
         LogStream::System => style::paint(style::DIM, &line.line.text),
+    }
+}
+
+/// Prints the result of a run; one that is `null` says nothing.
+pub(super) fn print_result(session: &Session, run: &TaskRun) -> Result<(), Failure> {
+    match &run.result {
+        Some(result) if result.as_str() != "null" => session.output.line(result.as_str()),
+        _ => Ok(()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -13,11 +14,14 @@ use crate::session::Session;
 
 /// Writes a `fluid.toml` that works at once, and never over another.
 pub(super) fn init(session: &Session, args: &InitArgs) -> Done {
-    let path = args.directory.join(FILE_NAME);
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&path)
+    let here = args.directory == Path::new(".");
+    let path = if here {
+        PathBuf::from(FILE_NAME)
+    } else {
+        args.directory.join(FILE_NAME)
+    };
+    let written = std::fs::create_dir_all(&args.directory)
+        .and_then(|()| OpenOptions::new().write(true).create_new(true).open(&path))
         .and_then(|mut file| file.write_all(TEMPLATE.as_bytes()));
     match written {
         Ok(()) => {}
@@ -36,11 +40,13 @@ pub(super) fn init(session: &Session, args: &InitArgs) -> Done {
     if session.output.is_json() {
         session.output.json(&json!({ "written": path }))?;
     } else {
-        session.output.line(&format!(
-            "wrote {}; next: {} serve",
-            path.display(),
-            session.name
-        ))?;
+        let mut next = format!("{} serve", session.name);
+        if !here {
+            next = format!("cd {} && {next}", args.directory.display());
+        }
+        session
+            .output
+            .line(&format!("wrote {}; next: {next}", path.display()))?;
     }
     Ok(Exit::Done)
 }

@@ -100,9 +100,8 @@ impl ConfigError {
 
     /// Every fault with the lines it is in, marked, for a terminal.
     pub(crate) fn render(&self) -> String {
-        let (path, text, faults) = match self {
-            Self::Unreadable { .. } => return format!("error: {self}\n"),
-            Self::Faulty { path, text, faults } => (path, text, faults),
+        let Self::Faulty { path, text, faults } = self else {
+            return format!("error: {self}\n");
         };
         let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode())
             .with_width(100)
