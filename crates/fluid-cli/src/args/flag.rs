@@ -379,7 +379,7 @@ mod tests {
         assert_eq!(flags.len(), 7, "{found:?}");
         assert_eq!(secrets, ["other", "token"]);
         let mode = flags.iter().find(|flag| flag.long == "mode").unwrap();
-        assert_eq!(mode.values, ["fit", "fill"]);
+        assert_eq!(mode.values, ["fill", "fit"], "as the schema lists them");
     }
 
     #[test]

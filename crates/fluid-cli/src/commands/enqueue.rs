@@ -36,7 +36,7 @@ pub(super) async fn enqueue(session: &Session, call: &TaskCall) -> Done {
     let answer = manager.queue_request(request).await?;
     let run = answer.run();
     if args.wait || args.wait_timeout.is_some() || args.follow {
-        return wait(session, manager, run, &args).await;
+        return wait(session, manager, task, run, &args).await;
     }
     let duplicate = matches!(answer, Enqueued::Duplicate(_));
     if session.output.is_json() {
@@ -100,10 +100,16 @@ async fn enqueue_many(session: &Session, task: &Task, args: &EnqueueArgs, path: 
     Ok(Exit::Done)
 }
 
-async fn wait(session: &Session, manager: &TaskManager, run: RunId, args: &EnqueueArgs) -> Done {
+async fn wait(
+    session: &Session,
+    manager: &TaskManager,
+    task: &Task,
+    run: RunId,
+    args: &EnqueueArgs,
+) -> Done {
     let mut signals = listen()?;
     let wanted = session.output.stderr_is_terminal && !args.no_progress;
-    let mut bar = Bar::new("waiting".to_owned(), wanted);
+    let mut bar = Bar::new(task.name.to_string(), wanted);
     let record = tokio::select! {
         record = until_ended(manager, run, args, &mut bar) => record,
         _ = signals.next() => Err(Failure::new(Exit::Interrupted, format!("interrupted; run {run} goes on"))
@@ -145,7 +151,11 @@ async fn until_ended(
         }
         match &record.progress {
             Some(progress) => bar.tell(progress),
-            None => bar.show_when_late(),
+            None if bar.is_shown() => {
+                let why = manager.why_waiting(&record).await?;
+                bar.say(why.unwrap_or_else(|| record.state.to_string()));
+            }
+            None => {}
         }
         let left = args
             .wait_timeout
@@ -160,6 +170,10 @@ async fn until_ended(
                 None => failure,
             });
         }
-        let _ = tokio::time::timeout(left.unwrap_or(Duration::MAX), news(&mut events, run)).await;
+        tokio::select! {
+            () = news(&mut events, run) => {}
+            () = bar.late() => bar.show(),
+            () = tokio::time::sleep(left.unwrap_or(Duration::MAX)) => {}
+        }
     }
 }

@@ -81,8 +81,15 @@ pub(super) fn listen() -> Result<Signals, Failure> {
 
 /// Shows what an attempt tells until it has ended.
 async fn show(mut told: mpsc::Receiver<AttemptEvent>, mut bar: Bar) {
-    while let Some(event) = told.recv().await {
-        bar.show_when_late();
+    loop {
+        let event = tokio::select! {
+            event = told.recv() => event,
+            () = bar.late() => {
+                bar.show();
+                continue;
+            }
+        };
+        let Some(event) = event else { break };
         match event.what {
             AttemptNews::Output(line) if line.stream == LogStream::Stdout => bar.line(&line.text),
             AttemptNews::Output(line) => bar.line(&style::paint(style::WARN, &line.text)),
