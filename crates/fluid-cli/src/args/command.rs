@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::builder::{Resettable, StyledStr};
-use clap::{Args, Command, CommandFactory};
+use clap::{Arg, Args, Command, CommandFactory};
 use fluid_core::{Priority, QueueName, Task, duration};
 use jiff::Timestamp;
 
-use super::flag::flags_of;
+use super::flag::{flags_of, secret_arg};
 use super::{Cli, ParamsArgs};
 use crate::exit::TABLE;
 
@@ -71,7 +71,7 @@ pub(crate) fn command_for<'a>(
     about: &str,
     tasks: impl Iterator<Item = &'a Task> + Clone,
 ) -> Command {
-    let mut command = Cli::command()
+    let mut command = without_empty_variables(Cli::command())
         .name(name.to_owned())
         .bin_name(name.to_owned())
         .version(version.to_owned())
@@ -104,6 +104,23 @@ pub(crate) fn command_for<'a>(
         .mut_subcommand("enqueue", |c| {
             choice(c, enqueue).after_help(format!("{none}{}", enqueue_help(name)))
         })
+}
+
+/// Takes a variable that is set to nothing as one that is not set.
+fn without_empty_variables(command: Command) -> Command {
+    let is_empty = |arg: &Arg| {
+        let value = arg.get_env().and_then(std::env::var_os);
+        value.is_some_and(|value| value.is_empty())
+    };
+    command
+        .mut_args(|arg| {
+            if is_empty(&arg) {
+                arg.env(Resettable::Reset)
+            } else {
+                arg
+            }
+        })
+        .mut_subcommands(without_empty_variables)
 }
 
 /// A command that wants the name of a task next. Names of no task are let through: the session knows what to
@@ -140,6 +157,7 @@ fn for_task<A: Args>(task: &Task) -> Command {
     for flag in flags {
         command = command.arg(flag.arg());
     }
+    command = command.args(secrets.iter().filter_map(|name| secret_arg(name)));
     // The heading of the last group goes on for what follows, and the groups bring a description of their own.
     let long = (about != short).then_some(about);
     ParamsArgs::augment_args(A::augment_args(command))

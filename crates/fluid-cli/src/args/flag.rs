@@ -77,14 +77,7 @@ pub(crate) fn flags_of(schema: &Value) -> (Vec<Flag>, Vec<String>) {
         }
         let plain = Plain::of(schema, property, 0);
         let Some(kind) = plain.kind else { continue };
-        let mut long = name.replace('_', "-").to_lowercase();
-        let odd = long.is_empty() || !long.chars().all(|c| c.is_alphanumeric() || c == '-');
-        if odd || long.starts_with('-') {
-            continue;
-        }
-        if TAKEN.contains(&long.as_str()) {
-            long.insert_str(0, "param-");
-        }
+        let Some(long) = long_of(name) else { continue };
         if flags.iter().any(|flag: &Flag| flag.long == long) {
             continue;
         }
@@ -100,6 +93,31 @@ pub(crate) fn flags_of(schema: &Value) -> (Vec<Flag>, Vec<String>) {
         });
     }
     (flags, secrets)
+}
+
+/// The flag of a parameter, if its name can be one.
+fn long_of(name: &str) -> Option<String> {
+    let long = name.replace('_', "-").to_lowercase();
+    let odd = long.is_empty() || !long.chars().all(|c| c.is_alphanumeric() || c == '-');
+    if odd || long.starts_with('-') {
+        return None;
+    }
+    Some(if TAKEN.contains(&long.as_str()) {
+        format!("param-{long}")
+    } else {
+        long
+    })
+}
+
+/// A flag that a secret parameter does not have, to say so to those who try it.
+pub(crate) fn secret_arg(name: &str) -> Option<Arg> {
+    let arg = Arg::new(secret_id(name)).long(long_of(name)?);
+    Some(arg.hide(true).num_args(0..=1))
+}
+
+/// The id of [`secret_arg`] among clap's matches.
+pub(crate) fn secret_id(name: &str) -> String {
+    format!("secret {name}")
 }
 
 fn resolve<'a>(root: &'a Value, schema: &'a Value) -> Option<&'a Value> {

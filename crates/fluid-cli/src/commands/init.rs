@@ -20,8 +20,14 @@ pub(super) fn init(session: &Session, args: &InitArgs) -> Done {
     } else {
         args.directory.join(FILE_NAME)
     };
-    let written = std::fs::create_dir_all(&args.directory)
-        .and_then(|()| OpenOptions::new().write(true).create_new(true).open(&path))
+    std::fs::create_dir_all(&args.directory).map_err(|error| {
+        let directory = args.directory.display();
+        Failure::usage(format!("directory {directory} can't be made")).caused_by(&error)
+    })?;
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .open(&path)
         .and_then(|mut file| file.write_all(TEMPLATE.as_bytes()));
     match written {
         Ok(()) => {}

@@ -30,6 +30,7 @@ pub(super) async fn serve(session: &Session, args: &ServeArgs) -> Done {
     }
     let (broker, executor) = (session.broker_choice()?, session.executor_choice()?);
     let manager = session.manager().await?;
+    let signals = listen()?;
     tracing::info!(
         broker = %broker.url, broker_because = broker.why,
         executor = %executor.kind, executor_because = executor.why,
@@ -37,7 +38,6 @@ pub(super) async fn serve(session: &Session, args: &ServeArgs) -> Done {
     );
     let config = config(session, args);
     let drain_timeout = config.drain_timeout;
-    let signals = listen()?;
     if !args.quiet {
         banner(session, manager, &broker, &executor, &config)?;
     }

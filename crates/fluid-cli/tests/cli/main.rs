@@ -6,5 +6,15 @@
     reason = "tests"
 )]
 
+mod completion;
+mod exits;
 mod faults;
+mod help;
+mod init;
+mod params;
 mod place;
+mod precedence;
+mod screen;
+mod serving;
+mod tables;
+mod terminal;

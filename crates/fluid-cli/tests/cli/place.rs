@@ -34,7 +34,8 @@ impl Place {
 
     /// A folder with nothing in it.
     pub(crate) fn empty() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        // Paths of the same length everywhere: messages break their lines by it.
+        let folder = tempfile::tempdir_in("/tmp").unwrap();
         Self { folder }
     }
 
@@ -138,7 +139,10 @@ pub(crate) const FILTERS: &[(&str, &str)] = &[
         "[when]\t",
     ),
     (r"\b\d+(\.\d+)?(ms|s)\b\t", "[time]\t"),
-    (r"took [\d.hms ]+", "took [time]"),
+    (r"(took|success in) [\d.hms ]+", "$1 [time] "),
+    (r"(?m)^(\w+) [0-9a-f]{8} ", "$1 [run] "),
+    (r"\d+/(\d+)\t\d+\t\S+\t", "[running]/$1\t[pid]\t[host]\t"),
+    (r"fluid-cli \d+\.\d+\.\d+", "fluid-cli [version]"),
     (r"pid \d+", "pid [pid]"),
     (r"[\w.-]+-[0-9a-f]{8}\b", "[consumer]"),
 ];

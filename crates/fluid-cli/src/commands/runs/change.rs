@@ -99,9 +99,10 @@ pub(super) async fn purge(session: &Session, args: &PurgeArgs) -> Done {
     if session.output.is_json() {
         session.output.json(&json!({ "deleted": deleted }))?;
     } else {
+        let runs = if deleted == 1 { "run" } else { "runs" };
         session
             .output
-            .line(&format!("deleted {deleted} finished runs"))?;
+            .line(&format!("deleted {deleted} finished {runs}"))?;
     }
     Ok(Exit::Done)
 }

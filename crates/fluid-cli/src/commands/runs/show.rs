@@ -108,6 +108,7 @@ fn facts(run: &TaskRun, why: Option<String>, now: Timestamp) -> Vec<(&'static st
     facts.extend(
         run.result
             .as_ref()
+            .filter(|result| result.as_str() != "null")
             .map(|result| ("result", result.to_string())),
     );
     facts.extend(run.error.as_ref().map(|error| {
