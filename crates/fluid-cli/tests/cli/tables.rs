@@ -11,7 +11,6 @@ description = "Doubles a number"
 shell = """
 n=$(sed 's/[^0-9]//g')
 echo "doubling $n"
-echo "no trouble" >&2
 echo "::progress 0.5 half of it"
 printf '{"n": %s}' $((n * 2)) > "$FLUID_RESULT_PATH"
 """
@@ -196,7 +195,7 @@ fn runs_show_says_why_a_run_waits_and_whose_child_it_is() {
 #[test]
 fn runs_logs() {
     let (place, _serving) = worked();
-    let (double, flaky) = (run_of(&place, "double"), run_of(&place, "flaky"));
+    let [double, flaky, broken] = ["double", "flaky", "broken"].map(|task| run_of(&place, task));
     let mut told = String::new();
     for args in [
         &[&double as &str] as &[&str],
@@ -205,6 +204,7 @@ fn runs_logs() {
         &[&flaky, "--tail", "1", "--timestamps"],
         &[&flaky, "--follow"],
         &[&flaky, "--output", "json"],
+        &[&broken, "--output", "json"],
     ] {
         told.push_str(&place.fluid(&[&["runs", "logs"], args].concat()).to_string());
     }
