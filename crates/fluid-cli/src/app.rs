@@ -23,20 +23,7 @@ use crate::session::{CONFIG_VARIABLE, Session};
 
 /// An application with tasks of its own, and the command line that all applications have.
 ///
-/// ```no_run
-/// use fluid_cli::App;
-/// use fluid_cli::core::{TaskContext, TaskError, task};
-///
-/// /// Says hello, every minute.
-/// #[task(crate = fluid_cli::core, schedule(every = "1m"))]
-/// async fn hello(_ctx: TaskContext) -> Result<&'static str, TaskError> {
-///     Ok("hello")
-/// }
-///
-/// fn main() -> std::process::ExitCode {
-///     App::new("hello-app").task(hello).main()
-/// }
-/// ```
+/// The [front page](crate) has an example.
 #[derive(Debug)]
 pub struct App {
     name: String,

@@ -395,7 +395,7 @@ mod tests {
             "{found:?}"
         );
         assert_eq!(flags.len(), 7, "{found:?}");
-        assert_eq!(secrets, ["other", "token"]);
+        assert_eq!(secrets, ["token", "other"]);
         let mode = flags.iter().find(|flag| flag.long == "mode").unwrap();
         assert_eq!(mode.values, ["fill", "fit"], "as the schema lists them");
     }

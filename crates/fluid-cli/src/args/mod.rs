@@ -10,6 +10,7 @@ mod params;
 mod task_call;
 
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -159,7 +160,7 @@ pub(crate) struct ServeArgs {
         env = "FLUID_CONCURRENCY",
         hide_env_values = true
     )]
-    pub(crate) concurrency: Option<usize>,
+    pub(crate) concurrency: Option<NonZeroUsize>,
     /// How long finished runs are kept, or `forever` [default: 7d]
     #[arg(
         long,

@@ -127,7 +127,7 @@ fn config(session: &Session, args: &ServeArgs) -> ConsumerConfig {
             queues
         });
     if let Some(concurrency) = args.concurrency.or(settings.concurrency) {
-        config.max_concurrent_tasks = concurrency.max(1);
+        config.max_concurrent_tasks = concurrency.get();
     }
     config.lease = args.lease.or(settings.lease).unwrap_or(config.lease);
     config.grace = args.grace.or(settings.grace).unwrap_or(config.grace);

@@ -50,6 +50,7 @@ fn wanted(expected: &str) -> &str {
         "a boolean" => "true or false",
         "a sequence" => "a list such as [\"a\", \"b\"]",
         "u32" | "usize" => "a whole number that is not negative",
+        "a nonzero usize" => "a whole number, at least 1",
         "f64" => "a number",
         "struct ScheduleForm" => "a table such as { every = \"5m\" }",
         "a map" => "a table",

@@ -1,6 +1,7 @@
 //! The shape of `fluid.toml`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use fluid_core::{
@@ -36,7 +37,7 @@ pub struct Settings {
     /// The queues to claim from; by default all that the tasks name.
     pub queues: Option<Vec<QueueName>>,
     /// How many runs to execute at once; 10 by default.
-    pub concurrency: Option<usize>,
+    pub concurrency: Option<NonZeroUsize>,
     /// How long finished runs are kept; 7 days by default, `"forever"` for no end.
     pub retention: Option<Limit>,
     /// How long a lease lasts unless it is renewed; 30 s by default.

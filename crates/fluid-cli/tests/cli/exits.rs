@@ -22,6 +22,8 @@ timeout = "none"
 [tasks.picky]
 command = ["true"]
 params = { properties = { n = { type = "integer" } } }
+[tasks.chain]
+shell = '"$FLUID_CLI" enqueue godo'
 [tasks.rare]
 command = ["true"]
 rate_limit = { limit = 1, period = "1h", exceeded = "reject" }
@@ -154,6 +156,16 @@ fn what_is_not_there_is_4() {
         let said = place.fluid(args);
         assert_eq!(said.code, 4, "{said}");
     }
+}
+
+#[test]
+fn a_chain_to_a_task_that_is_not_there_fails_with_the_reason() {
+    let place = Place::new(TASKS);
+    let said = place.fluid(&["exec", "chain"]);
+    assert_eq!(said.code, 1, "{said}");
+    assert!(said.err.contains("there is no task \"godo\""), "{said}");
+    assert!(said.err.contains("did you mean good?"), "{said}");
+    assert!(said.err.contains("exit code 4"), "{said}");
 }
 
 #[test]

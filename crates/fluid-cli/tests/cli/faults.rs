@@ -74,6 +74,7 @@ faults! {
     a_value_of_the_wrong_type: [
         "tasks = 3",
         "[fluid]\nconcurrency = \"ten\"",
+        "[fluid]\nconcurrency = 0",
         "[fluid]\nqueues = \"default\"",
         "[tasks.a]\ncommand = \"date\"",
         "[tasks.a]\nshell = [\"date\"]",

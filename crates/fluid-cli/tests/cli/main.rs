@@ -7,6 +7,7 @@
 )]
 
 mod completion;
+mod docs;
 mod exits;
 mod faults;
 mod help;
