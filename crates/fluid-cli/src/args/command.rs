@@ -175,7 +175,7 @@ fn text(text: Option<String>) -> Resettable<StyledStr> {
 fn examples(name: &str) -> String {
     format!(
         "Examples:
-  {name} serve                          run what is scheduled and what is asked for
+  {name} serve                          run what is due and what is asked for
   {name} ls                             which tasks there are
   {name} exec TASK --help               what a task takes
   {name} enqueue TASK --wait --follow   ask for a run and watch it

@@ -15,8 +15,9 @@ use super::follow::{LogReader, exit_of, failed, news, painted, print_result};
 use crate::args::{EnqueueArgs, TaskCall, read_all, read_one, read_params};
 use crate::exit::Exit;
 use crate::failure::{Done, Failure};
-use crate::output::RunJson;
+use crate::output::{RunJson, style};
 use crate::progress::Bar;
+use crate::run_ref::short;
 use crate::session::Session;
 
 /// Runs that are enqueued in one transaction: all of them or none.
@@ -47,6 +48,12 @@ pub(super) async fn enqueue(session: &Session, call: &TaskCall) -> Done {
         session.output.line(&run.to_string())?;
         if duplicate {
             anstream::eprintln!("this run was there already: nothing new was enqueued");
+        }
+        if session.output.stderr_is_terminal
+            && let Some(record) = manager.broker().get(run).await?
+            && let Some(why) = manager.why_waiting(&record).await?
+        {
+            anstream::eprintln!("{}", style::paint(style::DIM, format!("waiting: {why}")));
         }
     }
     Ok(Exit::Done)
@@ -121,8 +128,13 @@ async fn wait(
         session.output.json(&RunJson::of(&record))?;
         return Ok(exit_of(&record));
     }
-    if let Some(failure) = failed(&record) {
-        return Err(failure);
+    let what = format!("run {run} of {}", task.name);
+    if let Some(failure) = failed(&record, &what) {
+        return Err(failure.help(format!(
+            "`{} runs show {}` tells more",
+            session.name,
+            short(run)
+        )));
     }
     print_result(session, &record)?;
     Ok(Exit::Done)

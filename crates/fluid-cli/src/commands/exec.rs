@@ -67,7 +67,7 @@ pub(super) async fn exec(session: Arc<Session>, call: &TaskCall) -> Done {
     if stop.is_cancelled() && run.state != RunState::Success {
         return Err(Failure::new(Exit::Interrupted, "interrupted"));
     }
-    match failed(&run) {
+    match failed(&run, &format!("task {}", run.task)) {
         Some(_) if session.output.is_json() => Ok(exit_of(&run)),
         Some(failure) => Err(failure),
         None => Ok(Exit::Done),

@@ -99,23 +99,21 @@ pub(super) fn exit_of(run: &TaskRun) -> Exit {
     }
 }
 
-/// Why a finished run has no result, for people; `None` when it has one.
-pub(super) fn failed(run: &TaskRun) -> Option<Failure> {
-    if run.state == RunState::Success {
-        return None;
-    }
+/// Why a finished run, which is called `what`, has no result, for people; `None` when it has one.
+pub(super) fn failed(run: &TaskRun, what: &str) -> Option<Failure> {
+    let how = match run.state {
+        RunState::Success => return None,
+        RunState::Aborted => "was aborted",
+        RunState::Interrupted => "was interrupted too often: its consumers vanished",
+        RunState::RateLimited => "was refused by its rate limit",
+        _ => "failed",
+    };
     let attempts = if run.attempt > 1 {
         format!(" after {} attempts", run.attempt)
     } else {
         String::new()
     };
-    let failure = Failure::new(
-        exit_of(run),
-        format!(
-            "run {} of {} ended as {}{attempts}",
-            run.id, run.task, run.state
-        ),
-    );
+    let failure = Failure::new(exit_of(run), format!("{what} {how}{attempts}"));
     Some(match &run.error {
         Some(error) => failure.because(error.to_string()),
         None => failure,

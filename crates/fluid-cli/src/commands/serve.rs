@@ -100,6 +100,10 @@ async fn obey(
                 // A reader that is gone must not hold up the end.
                 let _ = session.output.json(&json!({ "event": "stopping", "signal": signal }));
             } else {
+                if session.output.stderr_is_terminal && signal == "Ctrl-C" {
+                    // The terminal shows ^C where the cursor is.
+                    anstream::eprintln!();
+                }
                 anstream::eprintln!("{signal}: no more runs are taken; those that run have {limit} (once more to give them back at once)");
             }
             stop.cancel();

@@ -130,6 +130,9 @@ const RUN: &str = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12
 /// What stands for what; the first that fits goes first.
 pub(crate) const FILTERS: &[(&str, &str)] = &[
     (RUN, "[run]"),
+    (r"runs show [0-9a-f]{8}`", "runs show [run]`"),
+    (r"\t\d\d:\d\d:\d\d\.\d{3}\t", "\t[moment]\t"),
+    (r"\t\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3}\t", "\t[moment]\t"),
     (r"(?m)^[0-9a-f]{8}\t", "[run]\t"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "[instant]"),
     (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{3} \S+", "[moment]"),

@@ -141,3 +141,16 @@ fn tables_have_columns_and_colours() {
     let nothing = Terminal::start(place.command(&["runs", "list"]));
     assert_eq!(nothing.end().0, "no runs");
 }
+
+#[test]
+fn who_enqueues_at_a_terminal_is_told_why_the_run_waits() {
+    let place = Place::new(TASKS);
+    let (screen, status) = Terminal::start(place.command(&["enqueue", "quick"])).end();
+    assert_eq!(status.code(), Some(0));
+    assert!(
+        screen.contains("waiting: no consumer is running"),
+        "{screen}"
+    );
+    let piped = place.fluid(&["enqueue", "quick"]);
+    assert_eq!((piped.code, piped.err.as_str()), (0, ""), "{piped}");
+}
