@@ -8,7 +8,7 @@ use clap::{Arg, Args, Command, CommandFactory};
 use fluid_core::{Priority, QueueName, Task, duration};
 use jiff::Timestamp;
 
-use super::flag::{flags_of, secret_arg};
+use super::flag::{flags_of, secret_args};
 use super::{Cli, ParamsArgs};
 use crate::exit::TABLE;
 
@@ -154,10 +154,10 @@ fn for_task<A: Args>(task: &Task) -> Command {
         .unwrap_or_default()
         .to_owned();
     let mut command = Command::new(task.name.as_str().to_owned());
+    command = command.args(secret_args(&secrets, &flags));
     for flag in flags {
         command = command.arg(flag.arg());
     }
-    command = command.args(secrets.iter().filter_map(|name| secret_arg(name)));
     // The heading of the last group goes on for what follows, and the groups bring a description of their own.
     let long = (about != short).then_some(about);
     ParamsArgs::augment_args(A::augment_args(command))
@@ -234,4 +234,37 @@ Examples:
   {name} enqueue resize --many pictures.jsonl
   {name} enqueue login --secret-env token=MY_TOKEN"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::flag::TAKEN;
+    use super::*;
+
+    #[test]
+    fn parameters_that_would_have_the_same_flag_leave_it_to_the_first() {
+        let text = serde_json::json!({"type": "string"});
+        let secret = serde_json::json!({"type": "string", "writeOnly": true});
+        let schema = serde_json::json!({"properties": {
+            "a_b": text, "a-b": text, "A_B": secret, "token": secret, "TOKEN": secret,
+        }});
+        let task = Task::command("a", fluid_core::Command::new(["true"])).unwrap();
+        let task = task.params(fluid_core::ParamsSchema::from_value(schema).unwrap());
+        // Clap itself refuses two flags of one name.
+        command_for("app", "1", "", std::iter::once(&task)).debug_assert();
+    }
+
+    #[test]
+    fn no_parameter_takes_the_flag_of_an_option() {
+        let task = Task::command("a", fluid_core::Command::new(["true"])).unwrap();
+        let mut whole = command_for("app", "1", "", std::iter::once(&task));
+        whole.build();
+        for name in ["exec", "enqueue"] {
+            let call = whole.find_subcommand(name).unwrap();
+            let call = call.find_subcommand("a").unwrap();
+            for long in call.get_arguments().filter_map(Arg::get_long) {
+                assert!(TAKEN.contains(&long), "--{long} of {name} is missing there");
+            }
+        }
+    }
 }

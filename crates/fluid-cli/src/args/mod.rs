@@ -7,6 +7,7 @@
 mod command;
 mod flag;
 mod params;
+mod property;
 mod task_call;
 
 use std::ffi::OsString;

@@ -106,31 +106,65 @@ fn of_the_file_itself() {
 }
 
 #[test]
-fn of_what_serve_takes_and_how_much_of_it() {
-    let settings = "[fluid]\nqueues = [\"file\"]\nconcurrency = 3\ndrain_timeout = \"3s\"\n";
+fn of_what_serve_takes_and_for_how_long() {
+    let settings = "\
+[fluid]
+queues = [\"file\"]
+concurrency = 3
+retention = \"3d\"
+lease = \"33s\"
+grace = \"3s\"
+drain_timeout = 13
+";
     let place = Place::new(&format!("{settings}{TASK}"));
     let bare = Place::new(TASK);
     let serving = |place: &Place, flags: &[&str], env: &[(&str, &str)]| {
-        let mut command = place.command(&["serve", "--output", "json", "--log", "info"]);
+        let mut command = place.command(&["serve", "--output", "json"]);
         command.args(flags).envs(env.iter().copied());
         let mut serving = Process::start(command);
         let said = serving.until("\"event\":\"serving\"");
         let said: Value = serde_json::from_str(&said).unwrap();
         assert_eq!(serving.stop().0, 0);
-        (said["queues"].clone(), said["concurrency"].clone())
+        let keys = [
+            "queues",
+            "concurrency",
+            "retention",
+            "lease",
+            "grace",
+            "drain_timeout",
+        ];
+        Value::from(keys.map(|key| said[key].clone()).to_vec())
     };
     let env = [
         ("FLUID_QUEUES", "variable,more"),
         ("FLUID_CONCURRENCY", "2"),
+        ("FLUID_RETENTION", "2d"),
+        ("FLUID_LEASE", "22s"),
+        ("FLUID_GRACE", "2s"),
+        ("FLUID_DRAIN_TIMEOUT", "12"),
     ];
-    let flags = ["--queues", "flag", "--concurrency", "1"];
-    assert_eq!(serving(&place, &flags, &env), (json!(["flag"]), json!(1)));
-    assert_eq!(
-        serving(&place, &[], &env),
-        (json!(["variable", "more"]), json!(2))
-    );
-    assert_eq!(serving(&place, &[], &[]), (json!(["file"]), json!(3)));
-    assert_eq!(serving(&bare, &[], &[]), (json!(["default"]), json!(10)));
+    let flags = [
+        "--queues",
+        "flag",
+        "--concurrency",
+        "1",
+        "--retention",
+        "forever",
+        "--lease",
+        "11s",
+        "--grace",
+        "1s",
+        "--drain-timeout",
+        "11s",
+    ];
+    let wanted = json!([["flag"], 1, null, "11s", "1s", "11s"]);
+    assert_eq!(serving(&place, &flags, &env), wanted);
+    let wanted = json!([["variable", "more"], 2, "2days", "22s", "2s", "12s"]);
+    assert_eq!(serving(&place, &[], &env), wanted);
+    let wanted = json!([["file"], 3, "3days", "33s", "3s", "13s"]);
+    assert_eq!(serving(&place, &[], &[]), wanted);
+    let wanted = json!([["default"], 10, "7days", "30s", "5s", "20s"]);
+    assert_eq!(serving(&bare, &[], &[]), wanted);
 }
 
 #[test]
