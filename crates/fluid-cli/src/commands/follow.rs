@@ -24,10 +24,6 @@ pub(super) struct LogReader {
 }
 
 impl LogReader {
-    pub(super) fn after(position: u64) -> Self {
-        Self { after: position }
-    }
-
     /// The lines since the last call.
     pub(super) async fn more(
         &mut self,
