@@ -6,6 +6,7 @@
     reason = "tests"
 )]
 
+mod app;
 mod completion;
 mod docs;
 mod exits;
