@@ -23,20 +23,7 @@ use crate::session::{CONFIG_VARIABLE, Session};
 
 /// An application with tasks of its own, and the command line that all applications have.
 ///
-/// ```no_run
-/// use fluid_cli::App;
-/// use fluid_cli::core::{TaskContext, TaskError, task};
-///
-/// /// Says hello, every minute.
-/// #[task(crate = fluid_cli::core, schedule(every = "1m"))]
-/// async fn hello(_ctx: TaskContext) -> Result<&'static str, TaskError> {
-///     Ok("hello")
-/// }
-///
-/// fn main() -> std::process::ExitCode {
-///     App::new("hello-app").task(hello).main()
-/// }
-/// ```
+/// The [front page](crate) has an example.
 #[derive(Debug)]
 pub struct App {
     name: String,
@@ -136,7 +123,11 @@ impl App {
     }
 
     async fn act(mut self, args: &[OsString]) -> Result<Exit, Failure> {
-        let config = config(args)?;
+        // A faulty file must not keep anybody from the help.
+        let (config, fault) = match config(args) {
+            Ok(config) => (config, None),
+            Err(fault) => (None, Some(fault)),
+        };
         if let Some(config) = &config {
             self.tasks.extend(config.tasks.iter().cloned());
         }
@@ -152,20 +143,21 @@ impl App {
             }
         }
         let command = command_for(&self.name, &self.version, &self.about, self.tasks.iter());
-        let matches = match command.try_get_matches_from(args) {
-            Ok(matches) => matches,
-            Err(error) => return Ok(said_by_clap(&error)),
+        let matches = command.try_get_matches_from(args);
+        let parsed = matches.and_then(|matches| Ok((Cli::from_arg_matches(&matches)?, matches)));
+        let (cli, matches) = match (parsed, fault) {
+            (Err(error), _) if is_help(&error) => return Ok(said_by_clap(&error)),
+            (_, Some(fault)) => return Err(fault),
+            (Err(error), None) if wants_json(args) => return Err(refused_by_clap(&error)),
+            (Err(error), None) => return Ok(said_by_clap(&error)),
+            (Ok(parsed), None) => parsed,
         };
-        let cli = match Cli::from_arg_matches(&matches) {
-            Ok(cli) => cli,
-            Err(error) => return Ok(said_by_clap(&error)),
+        let output = Output::new(cli.global.output);
+        let filter = match (&cli.global.log, &cli.command) {
+            (Some(filter), _) => filter.as_str(),
+            (None, Action::Serve(args)) if !args.tells_on_terminal(output) => "info",
+            (None, _) => "warn",
         };
-        let serves = matches!(cli.command, Action::Serve(_));
-        let filter = cli
-            .global
-            .log
-            .as_deref()
-            .unwrap_or(if serves { "info" } else { "warn" });
         logging::begin(filter, cli.global.log_format)?;
         let origin = |id, flag, variable| match source(&matches, id) {
             Some(ValueSource::EnvVariable) => Origin::Variable(variable),
@@ -180,7 +172,7 @@ impl App {
         let session = Session {
             name: self.name,
             version: self.version,
-            output: Output::new(cli.global.output),
+            output,
             settings,
             file,
             needs_file: self.needs_file,
@@ -238,11 +230,27 @@ fn wants_json(args: &[OsString]) -> bool {
     pairs || args.iter().any(|arg| arg == "--output=json")
 }
 
+fn is_help(error: &clap::Error) -> bool {
+    matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    )
+}
+
 fn said_by_clap(error: &clap::Error) -> Exit {
     // A reader that is gone has no use for the text.
     let _ = error.print();
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done,
-        _ => Exit::Usage,
+    if is_help(error) {
+        Exit::Done
+    } else {
+        Exit::Usage
     }
+}
+
+/// What clap refuses, for programs: its first paragraph is what is wrong, the others are for people.
+fn refused_by_clap(error: &clap::Error) -> Failure {
+    let text = error.to_string();
+    let first = text.split("\n\n").next().unwrap_or(&text);
+    let what = first.strip_prefix("error: ").unwrap_or(first);
+    Failure::usage(what.split_whitespace().collect::<Vec<_>>().join(" "))
 }

@@ -182,9 +182,18 @@ impl From<WaitError> for Failure {
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        Self {
-            file: Some(Box::new(error)),
-            ..Self::usage("fluid.toml has faults")
+        match &error {
+            ConfigError::Unreadable { path, source } => {
+                Self::usage(format!("{} can't be read", path.display()))
+                    .caused_by(source)
+                    .help(
+                        "name another file with --config or FLUID_CONFIG, or write one with `init`",
+                    )
+            }
+            ConfigError::Faulty { .. } => Self {
+                file: Some(Box::new(error)),
+                ..Self::usage("fluid.toml has faults")
+            },
         }
     }
 }

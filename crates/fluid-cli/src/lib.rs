@@ -1,59 +1,65 @@
 //! The command line of fluid: a library for your own binary, and the stock binary.
 //!
 //! Give [`App`] your tasks, and your binary has everything: a consumer and scheduler (`serve`), one-off runs
-//! (`exec`, `enqueue`), and commands to look at runs and change them.
+//! (`exec`, `enqueue`), and commands to look at runs and change them. The parameters' type makes the flags.
 //!
-//! ```no_run
-//! use fluid_cli::App;
-//! use fluid_cli::core::{TaskContext, TaskError, task};
-//!
-//! /// Says hello, every minute.
-//! #[task(crate = fluid_cli::core, schedule(every = "1m"))]
-//! async fn hello(_ctx: TaskContext) -> Result<&'static str, TaskError> {
-//!     Ok("hello")
-//! }
-//!
-//! fn main() -> std::process::ExitCode {
-//!     App::new("hello-app").task(hello).main()
-//! }
 //! ```
+//! use fluid_cli::core::{TaskContext, TaskError, task};
+//! use fluid_cli::{App, Exit};
+//! use schemars::JsonSchema;
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize, JsonSchema)]
+//! struct Greeting {
+//!     /// Who is greeted
+//!     name: String,
+//!     #[serde(default)]
+//!     loud: bool,
+//! }
+//!
+//! /// Greets somebody.
+//! #[task(crate = fluid_cli::core, retry(attempts = 3))]
+//! async fn greet(ctx: TaskContext<Greeting>) -> Result<String, TaskError> {
+//!     let Greeting { name, loud } = ctx.params;
+//!     Ok(if loud { format!("HELLO {name}!") } else { format!("hello {name}") })
+//! }
+//!
+//! /// Greets the world, every minute.
+//! #[task(crate = fluid_cli::core, schedule(every = "1m"))]
+//! async fn remember(ctx: TaskContext) -> Result<(), TaskError> {
+//!     ctx.queue(&greet, Greeting { name: "world".into(), loud: true }).await?;
+//!     Ok(())
+//! }
+//!
+//! fn greeter() -> App {
+//!     App::new("greeter").about("Greets people").task(greet).task(remember)
+//! }
+//!
+//! # #[tokio::main]
+//! # async fn main() {
+//! // In a binary: fn main() -> std::process::ExitCode { greeter().main() }
+//! // And in a test, or wherever the arguments come from, on a runtime that is there already:
+//! let args = ["greeter", "exec", "greet", "--name", "Ada", "--broker", "memory:"];
+//! let exit = greeter().run(args.map(Into::into)).await;
+//! assert_eq!(exit, Exit::Done);
+//! # }
+//! ```
+//!
+//! `greeter serve` then runs `remember` by its schedule and whatever is asked for; `greeter enqueue greet --name Ada
+//! --wait` asks and waits; `greeter --help` tells the rest.
 //!
 //! Without writing any Rust, the stock binary `fluid-cli` runs programs in any language: [`Config`] is the file
 //! `fluid.toml` that it reads. A binary of your own reads that file too when there is one, for settings and for
 //! more tasks.
 //!
-//! # Precedence
-//! A flag goes before its environment variable, that before `fluid.toml`, that before the default.
+//! # What wins
+//! A flag goes before its environment variable, that before `fluid.toml`, that before the default. A variable that
+//! is set to nothing counts as not set.
 //!
-//! # What a task's child process finds in its environment
-//! Besides what [`core::child`] lists: `FLUID_CONFIG`, the `fluid.toml` in use, and `FLUID_CLI`, the path of this
-//! binary, so that any program can ask for more runs: `"$FLUID_CLI" enqueue next-step`. The new run is a child of
-//! the run that asked.
-//!
-//! # Shapes of `--output json`
-//! Every command prints one JSON value on one line, `serve` and `runs logs` one for each event or line. Instants
-//! are RFC 3339, what is unknown is `null`, secrets are `"[redacted]"`, and fields may be added. Failures go to
-//! standard error as `{"error": {"message", "exit_code", "why", "help", "file", "faults"}}`.
-//!
-//! | command | value |
-//! |---|---|
-//! | `ls` | `[{"name", "description", "executor", "cpu_bound", "schedule", "next", "queue", "priority", "tags", "enabled", "params"}]` |
-//! | `runs list` | `{"runs": [run], "next": id for --before}` |
-//! | `runs show` | a run with `attempts`, `children`, `why_waiting` |
-//! | `runs logs` | lines of `{"position", "attempt", "at", "stream", "text"}` |
-//! | `runs cancel` | `{"run", "outcome": "aborted" \| "requested" \| "already_finished", "state"}` |
-//! | `runs retry` | `{"runs": [id]}` |
-//! | `runs purge` | `{"deleted"}` |
-//! | `enqueue` | `{"run", "duplicate"}`; with `--wait` a run; with `--many` `{"enqueued", "duplicates", "runs"}` |
-//! | `exec` | a run |
-//! | `status` | `{"broker", "executor", "states", "queues", "oldest_queued", "consumers", "next", "disabled_tasks", "paused_queues"}` |
-//! | `enable`, `disable` | `{"task", "enabled"}` |
-//! | `pause`, `resume` | `{"queue", "paused"}` |
-//! | `init` | `{"written"}` |
-//! | `serve` | lines of `{"event": "serving" \| "started" \| "output" \| "finished" \| "stopping" \| "stopped", …}` |
-//!
-//! A run is `{"id", "task", "queue", "priority", "state", "params", "trigger", "parent", "root", "attempt",
-//! "created_at", "due_at", "started_at", "ended_at", "consumer", "execution", "progress", "result", "error", …}`.
+//! # More
+//! In the repository, `docs/cli.md` has the commands, the exit codes ([`Exit`]), the environment variables that are
+//! read and those that programs find, and the shapes of `--output json`; `docs/fluid-toml.md` has every key of the
+//! file. Tests hold both to what the binary does.
 
 mod app;
 mod args;

@@ -1,44 +1,58 @@
-//! A progress bar on standard error, for what takes longer than a second.
+//! A line of progress on standard error, for what takes longer than a second.
 
 use std::time::Duration;
 
 use fluid_core::Progress;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 
-/// Work that is done sooner shows no bar.
+/// Work that is done sooner shows nothing.
 const AFTER: Duration = Duration::from_secs(1);
 const STEPS: u64 = 1000;
 
-/// A bar that stays away from what is no terminal.
+/// How it looks while nobody said how far it is.
+const UNKNOWN: &str = "{prefix} {spinner} {elapsed} {wide_msg}";
+const KNOWN: &str = "{prefix} {spinner} {bar:30} {percent:>3}% {elapsed} {wide_msg}";
+
+/// Progress that stays away from what is no terminal.
 #[derive(Debug)]
 pub(crate) struct Bar {
     drawn: ProgressBar,
-    since: Instant,
+    due: Instant,
+    wanted: bool,
     shown: bool,
+    known: bool,
 }
 
 impl Bar {
-    /// A bar named after what is going on.
+    /// Progress of what is named so.
     pub(crate) fn new(what: String, wanted: bool) -> Self {
         let bar = ProgressBar::with_draw_target(Some(STEPS), ProgressDrawTarget::hidden());
-        // The template is a constant: it can't be wrong.
-        if let Ok(style) = ProgressStyle::with_template(
-            "{prefix} {spinner} {bar:30} {percent:>3}% {elapsed} {wide_msg}",
-        ) {
-            bar.set_style(style);
-        }
         bar.set_prefix(what);
-        Self {
+        let bar = Self {
             drawn: bar,
-            since: Instant::now(),
-            shown: !wanted,
+            due: Instant::now() + AFTER,
+            wanted,
+            shown: false,
+            known: false,
+        };
+        bar.look(UNKNOWN);
+        bar
+    }
+
+    fn look(&self, template: &str) {
+        // The templates are constants: they can't be wrong.
+        if let Ok(style) = ProgressStyle::with_template(template) {
+            self.drawn.set_style(style);
         }
     }
 
-    /// How far it is. The bar appears a second after it was made.
+    /// How far it is.
     pub(crate) fn tell(&mut self, progress: &Progress) {
-        self.show_when_late();
+        if !self.known {
+            self.known = true;
+            self.look(KNOWN);
+        }
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
@@ -48,21 +62,39 @@ impl Bar {
         self.drawn.set_message(progress.message.clone());
     }
 
-    /// Shows the bar once its second is over.
-    pub(crate) fn show_when_late(&mut self) {
-        if !self.shown && self.since.elapsed() >= AFTER {
-            self.shown = true;
-            self.drawn.set_draw_target(ProgressDrawTarget::stderr());
-            self.drawn.enable_steady_tick(Duration::from_millis(200));
+    /// What it does, where nothing is known of how far it is.
+    pub(crate) fn say(&self, what: String) {
+        if !self.known {
+            self.drawn.set_message(what);
         }
     }
 
-    /// Prints a line above the bar, on standard error.
+    /// Whether it can be seen now.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.shown
+    }
+
+    /// Returns when it is time to [`show`](Self::show) it, and never once that was done. Cancellation safe.
+    pub(crate) async fn late(&self) {
+        if self.shown || !self.wanted {
+            return std::future::pending().await;
+        }
+        sleep_until(self.due).await;
+    }
+
+    /// Shows it from now on.
+    pub(crate) fn show(&mut self) {
+        self.shown = true;
+        self.drawn.set_draw_target(ProgressDrawTarget::stderr());
+        self.drawn.enable_steady_tick(Duration::from_millis(200));
+    }
+
+    /// Prints a line above it, on standard error.
     pub(crate) fn line(&self, text: &str) {
         self.drawn.suspend(|| anstream::eprintln!("{text}"));
     }
 
-    /// Takes the bar away.
+    /// Takes it away.
     pub(crate) fn end(&self) {
         self.drawn.finish_and_clear();
     }

@@ -27,7 +27,7 @@ pub(crate) async fn find(broker: &dyn Broker, text: &str) -> Result<TaskRun, Fai
     let missing = || {
         Failure::not_found(format!("there is no run {text}"))
             .because("it never was on this broker, or it was deleted after the retention")
-            .help("see which there are: runs list")
+            .help("see which there are with `runs list`")
     };
     if let Ok(run) = text.parse::<RunId>() {
         return broker.get(run).await?.ok_or_else(missing);

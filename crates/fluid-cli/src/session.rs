@@ -140,15 +140,18 @@ impl Session {
 
     /// What to say of a task that is not there.
     pub(crate) fn no_task(&self, name: &str) -> Failure {
+        if let Err(failure) = self.require_file() {
+            return failure;
+        }
         let failure = Failure::not_found(format!("there is no task {name:?}"));
-        let names = || self.tasks.iter().map(|task| task.name.as_str());
-        match nearest(name, names()) {
-            Some(meant) => failure.help(format!("did you mean {meant}?")),
-            None if self.tasks.is_empty() => failure.because("no tasks are declared here"),
-            None => failure.help(format!(
-                "there are: {}",
-                names().collect::<Vec<_>>().join(", ")
+        let names = self.tasks.iter().map(|task| task.name.as_str());
+        match nearest(name, names) {
+            _ if self.tasks.is_empty() => failure.because("no tasks are declared here"),
+            Some(meant) => failure.help(format!(
+                "did you mean {meant}? `{} ls` shows which there are",
+                self.name
             )),
+            None => failure.help(format!("`{} ls` shows which there are", self.name)),
         }
     }
 

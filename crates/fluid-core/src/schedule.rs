@@ -41,6 +41,9 @@ pub enum ScheduleError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The cron expression names no instant that will ever be, such as the 30th of February.
+    #[error("the cron expression {0:?} never comes true")]
+    Never(String),
     /// No such time zone.
     #[error("{0:?} is not an IANA time zone such as Europe/Zurich or UTC")]
     TimeZone(String),
@@ -124,7 +127,7 @@ impl Schedule {
             jitter: Duration::ZERO,
         });
         if schedule.next_after(Timestamp::now()).is_none() {
-            return Err(fault("it never comes true".to_owned()));
+            return Err(ScheduleError::Never(expression.to_owned()));
         }
         Ok(schedule)
     }

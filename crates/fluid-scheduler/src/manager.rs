@@ -449,7 +449,9 @@ pub(crate) fn new_run_of(task: &Task, params: Params, due: Due) -> NewRun {
     run.due = due;
     run.max_interruptions = task.retry.interruptions;
     if task.concurrency_key.is_some() || task.unique.is_some() {
-        let values = run.params.expose().to_value();
+        let mut values = run.params.expose().to_value();
+        // Keys are the same in a build whose serde_json keeps the order of members.
+        values.sort_all_objects();
         if let Some(name) = &task.concurrency_key {
             run.concurrency_key = values.get(name).map(as_key).unwrap_or_default().into();
         }

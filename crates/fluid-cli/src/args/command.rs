@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Args, Command, CommandFactory};
+use clap::builder::{Resettable, StyledStr};
+use clap::{Arg, Args, Command, CommandFactory};
 use fluid_core::{Priority, QueueName, Task, duration};
 use jiff::Timestamp;
 
-use super::flag::flags_of;
+use super::flag::{flags_of, secret_args};
 use super::{Cli, ParamsArgs};
 use crate::exit::TABLE;
 
@@ -70,7 +71,7 @@ pub(crate) fn command_for<'a>(
     about: &str,
     tasks: impl Iterator<Item = &'a Task> + Clone,
 ) -> Command {
-    let mut command = Cli::command()
+    let mut command = without_empty_variables(Cli::command())
         .name(name.to_owned())
         .bin_name(name.to_owned())
         .version(version.to_owned())
@@ -86,25 +87,48 @@ pub(crate) fn command_for<'a>(
     ] {
         command = command.mut_subcommand(action, |c| c.after_help(after.replace("NAME", name)));
     }
-    let exec = tasks.clone().map(|task| {
-        let command = ExecArgs::augment_args(for_task(task));
-        command.after_help(EXEC_HELP)
-    });
-    let exec: Vec<_> = exec.collect();
-    let enqueue: Vec<_> = tasks
-        .map(|task| EnqueueArgs::augment_args(for_task(task)))
+    let exec: Vec<_> = tasks
+        .clone()
+        .map(|task| for_task::<ExecArgs>(task).after_help(EXEC_HELP))
         .collect();
+    let enqueue: Vec<_> = tasks.map(for_task::<EnqueueArgs>).collect();
+    let none = if exec.is_empty() {
+        NO_TASKS.replace("NAME", name)
+    } else {
+        String::new()
+    };
     command
-        .mut_subcommand("exec", |c| choice(c, exec).after_help(EXEC_HELP))
+        .mut_subcommand("exec", |c| {
+            choice(c, exec).after_help(format!("{none}{EXEC_HELP}"))
+        })
         .mut_subcommand("enqueue", |c| {
-            choice(c, enqueue).after_help(enqueue_help(name))
+            choice(c, enqueue).after_help(format!("{none}{}", enqueue_help(name)))
         })
 }
 
-/// A command that wants the name of a task next.
+/// Takes a variable that is set to nothing as one that is not set.
+fn without_empty_variables(command: Command) -> Command {
+    let is_empty = |arg: &Arg| {
+        let value = arg.get_env().and_then(std::env::var_os);
+        value.is_some_and(|value| value.is_empty())
+    };
+    command
+        .mut_args(|arg| {
+            if is_empty(&arg) {
+                arg.env(Resettable::Reset)
+            } else {
+                arg
+            }
+        })
+        .mut_subcommands(without_empty_variables)
+}
+
+/// A command that wants the name of a task next. Names of no task are let through: the session knows what to
+/// say of them.
 fn choice(command: Command, tasks: Vec<Command>) -> Command {
     command
         .subcommand_required(true)
+        .allow_external_subcommands(true)
         .arg_required_else_help(true)
         .subcommand_value_name("TASK")
         .subcommand_help_heading("Tasks")
@@ -112,7 +136,8 @@ fn choice(command: Command, tasks: Vec<Command>) -> Command {
         .subcommands(tasks)
 }
 
-fn for_task(task: &Task) -> Command {
+/// The task as a subcommand: flags for its parameters, the flags of `A`, and parameters as JSON.
+fn for_task<A: Args>(task: &Task) -> Command {
     let (flags, secrets) = flags_of(task.params.as_value());
     let mut about = task.description.clone();
     if !secrets.is_empty() {
@@ -128,19 +153,29 @@ fn for_task(task: &Task) -> Command {
         .next()
         .unwrap_or_default()
         .to_owned();
-    let mut command = Command::new(task.name.as_str().to_owned())
-        .about(short)
-        .long_about(about);
+    let mut command = Command::new(task.name.as_str().to_owned());
+    command = command.args(secret_args(&secrets, &flags));
     for flag in flags {
         command = command.arg(flag.arg());
     }
-    ParamsArgs::augment_args(command)
+    // The heading of the last group goes on for what follows, and the groups bring a description of their own.
+    let long = (about != short).then_some(about);
+    ParamsArgs::augment_args(A::augment_args(command))
+        .about(text(Some(short)))
+        .long_about(text(long))
+}
+
+/// A description, or none.
+fn text(text: Option<String>) -> Resettable<StyledStr> {
+    text.filter(|text| !text.is_empty())
+        .map(StyledStr::from)
+        .into()
 }
 
 fn examples(name: &str) -> String {
     format!(
         "Examples:
-  {name} serve                          run what is scheduled and what is asked for
+  {name} serve                          run what is due and what is asked for
   {name} ls                             which tasks there are
   {name} exec TASK --help               what a task takes
   {name} enqueue TASK --wait --follow   ask for a run and watch it
@@ -149,9 +184,14 @@ fn examples(name: &str) -> String {
     )
 }
 
+const NO_TASKS: &str = "\
+No tasks are declared here. Write a fluid.toml with `NAME init`, or name one with --config.
+
+";
+
 const SERVE_HELP: &str = "\
-The first Ctrl-C or SIGTERM takes no more runs and waits for those that run, at most --drain-timeout; the second
-one gives them back at once. Several processes may serve one broker.
+At the first Ctrl-C or SIGTERM it takes no more runs and gives those that run --drain-timeout to end; at the \
+second one it gives them back at once. Several processes may serve one broker.
 
 Examples:
   NAME serve
@@ -159,9 +199,9 @@ Examples:
   NAME serve --quiet --log info --log-format json     under a service manager";
 
 const EXEC_HELP: &str = "\
-The task runs in front of you: nothing is stored, and there is no retry. What it prints goes to standard error, its
-result goes to standard output as JSON, so that `exec … | jq` works. With --output json standard output gets the
-whole run instead.";
+The task runs in front of you: nothing is stored, and there is no retry. What it prints goes to standard error, \
+its result goes to standard output as JSON, so that `exec … | jq` works. With --output json standard output gets \
+the whole run instead.";
 
 const RUNS_HELP: &str = "\
 A run is named by its id, or by the last 6 or more characters of it.
@@ -185,8 +225,8 @@ Examples:
 
 fn enqueue_help(name: &str) -> String {
     format!(
-        "Inside a task, FLUID_RUN_ID and FLUID_ROOT_ID make the new run a child of that task's run.
-Without --wait the id of the run goes to standard output; with it, the run's result as JSON.
+        "The id of the run goes to standard output; with --wait its result as JSON. A program that a task runs may \
+enqueue too: its run is then the parent of the new one.
 
 Examples:
   {name} enqueue resize --width 200
@@ -194,4 +234,37 @@ Examples:
   {name} enqueue resize --many pictures.jsonl
   {name} enqueue login --secret-env token=MY_TOKEN"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::flag::TAKEN;
+    use super::*;
+
+    #[test]
+    fn parameters_that_would_have_the_same_flag_leave_it_to_the_first() {
+        let text = serde_json::json!({"type": "string"});
+        let secret = serde_json::json!({"type": "string", "writeOnly": true});
+        let schema = serde_json::json!({"properties": {
+            "a_b": text, "a-b": text, "A_B": secret, "token": secret, "TOKEN": secret,
+        }});
+        let task = Task::command("a", fluid_core::Command::new(["true"])).unwrap();
+        let task = task.params(fluid_core::ParamsSchema::from_value(schema).unwrap());
+        // Clap itself refuses two flags of one name.
+        command_for("app", "1", "", std::iter::once(&task)).debug_assert();
+    }
+
+    #[test]
+    fn no_parameter_takes_the_flag_of_an_option() {
+        let task = Task::command("a", fluid_core::Command::new(["true"])).unwrap();
+        let mut whole = command_for("app", "1", "", std::iter::once(&task));
+        whole.build();
+        for name in ["exec", "enqueue"] {
+            let call = whole.find_subcommand(name).unwrap();
+            let call = call.find_subcommand("a").unwrap();
+            for long in call.get_arguments().filter_map(Arg::get_long) {
+                assert!(TAKEN.contains(&long), "--{long} of {name} is missing there");
+            }
+        }
+    }
 }

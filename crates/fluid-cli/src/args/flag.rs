@@ -1,11 +1,15 @@
 //! Flags made from the JSON Schema of a task's parameters.
 
+use std::collections::BTreeSet;
+
 use clap::builder::StyledStr;
 use clap::{Arg, ArgAction};
 use serde_json::Value;
 
+use super::property::{Kind, Plain, is_secret};
+
 /// Flags that every `exec` and `enqueue` has; a parameter of such a name gets `--param-NAME`.
-const TAKEN: [&str; 23] = [
+pub(super) const TAKEN: [&str; 23] = [
     "at",
     "broker",
     "config",
@@ -31,17 +35,6 @@ const TAKEN: [&str; 23] = [
     "wait-timeout",
 ];
 
-/// What a flag's value is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Text,
-    Integer,
-    Number,
-    Boolean,
-    /// JSON, or text where it is none.
-    Any,
-}
-
 /// A parameter that can be given as a flag.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Flag {
@@ -49,7 +42,7 @@ pub(crate) struct Flag {
     pub(crate) name: String,
     /// The flag, without dashes.
     pub(crate) long: String,
-    pub(crate) kind: Kind,
+    pub(super) kind: Kind,
     /// It may be given several times.
     pub(crate) many: bool,
     required: bool,
@@ -77,14 +70,7 @@ pub(crate) fn flags_of(schema: &Value) -> (Vec<Flag>, Vec<String>) {
         }
         let plain = Plain::of(schema, property, 0);
         let Some(kind) = plain.kind else { continue };
-        let mut long = name.replace('_', "-").to_lowercase();
-        let odd = long.is_empty() || !long.chars().all(|c| c.is_alphanumeric() || c == '-');
-        if odd || long.starts_with('-') {
-            continue;
-        }
-        if TAKEN.contains(&long.as_str()) {
-            long.insert_str(0, "param-");
-        }
+        let Some(long) = long_of(name) else { continue };
         if flags.iter().any(|flag: &Flag| flag.long == long) {
             continue;
         }
@@ -102,122 +88,38 @@ pub(crate) fn flags_of(schema: &Value) -> (Vec<Flag>, Vec<String>) {
     (flags, secrets)
 }
 
-fn resolve<'a>(root: &'a Value, schema: &'a Value) -> Option<&'a Value> {
-    let target = schema.get("$ref")?.as_str()?.strip_prefix('#')?;
-    root.pointer(target)
-}
-
-const MAX_DEPTH: usize = 16;
-
-fn is_secret(root: &Value, schema: &Value, depth: usize) -> bool {
-    if depth > MAX_DEPTH {
-        return false;
+/// The flag of a parameter, if its name can be one.
+fn long_of(name: &str) -> Option<String> {
+    let long = name.replace('_', "-").to_lowercase();
+    let odd = long.is_empty() || !long.chars().all(|c| c.is_alphanumeric() || c == '-');
+    if odd || long.starts_with('-') {
+        return None;
     }
-    let parts = ["allOf", "anyOf", "oneOf"]
-        .iter()
-        .filter_map(|key| schema.get(*key)?.as_array())
-        .flatten();
-    schema.get("writeOnly").and_then(Value::as_bool) == Some(true)
-        || schema.get("format").and_then(Value::as_str) == Some("password")
-        || resolve(root, schema)
-            .into_iter()
-            .chain(parts)
-            .any(|part| is_secret(root, part, depth + 1))
+    Some(if TAKEN.contains(&long.as_str()) {
+        format!("param-{long}")
+    } else {
+        long
+    })
 }
 
-/// What a property is once references and "or null" are taken off.
-#[derive(Default)]
-struct Plain {
-    kind: Option<Kind>,
-    many: bool,
-    description: String,
-    default: Option<Value>,
-    values: Vec<String>,
+/// Flags that secret parameters do not have, to say so to those who try one.
+pub(crate) fn secret_args(secrets: &[String], flags: &[Flag]) -> Vec<Arg> {
+    let mut taken: BTreeSet<String> = flags.iter().map(|flag| flag.long.clone()).collect();
+    let args = secrets.iter().filter_map(|name| {
+        let long = long_of(name).filter(|long| taken.insert(long.clone()))?;
+        Some(
+            Arg::new(secret_id(name))
+                .long(long)
+                .hide(true)
+                .num_args(0..=1),
+        )
+    });
+    args.collect()
 }
 
-impl Plain {
-    fn of(root: &Value, schema: &Value, depth: usize) -> Self {
-        let mut plain = Self::default();
-        if depth > MAX_DEPTH {
-            return plain;
-        }
-        if let Some(target) = resolve(root, schema) {
-            plain = Self::of(root, target, depth + 1);
-        }
-        let choices: Vec<&Value> = ["allOf", "anyOf", "oneOf"]
-            .iter()
-            .filter_map(|key| schema.get(*key)?.as_array())
-            .flatten()
-            .filter(|part| part.get("type").and_then(Value::as_str) != Some("null"))
-            .collect();
-        if let [only] = choices.as_slice() {
-            plain = Self::of(root, only, depth + 1);
-        } else if !choices.is_empty() {
-            let words: Option<Vec<_>> = choices.iter().map(|part| words_of(part)).collect();
-            match words {
-                Some(words) => {
-                    plain.kind = Some(Kind::Text);
-                    plain.values = words.concat();
-                }
-                None => plain.kind = Some(Kind::Any),
-            }
-        }
-        if let Some(words) = words_of(schema) {
-            plain.kind = Some(Kind::Text);
-            plain.values = words;
-        } else if let Some(declared) = schema.get("type") {
-            let types: Vec<&str> = match declared {
-                Value::String(one) => vec![one],
-                Value::Array(several) => several.iter().filter_map(Value::as_str).collect(),
-                _ => Vec::new(),
-            };
-            let types: Vec<&str> = types.into_iter().filter(|name| *name != "null").collect();
-            plain.kind = match types.as_slice() {
-                ["string"] => Some(Kind::Text),
-                ["integer"] => Some(Kind::Integer),
-                ["number"] => Some(Kind::Number),
-                ["boolean"] => Some(Kind::Boolean),
-                ["array"] => {
-                    let items = schema
-                        .get("items")
-                        .map(|items| Self::of(root, items, depth + 1));
-                    plain.many = true;
-                    match items {
-                        Some(items) if items.many => None,
-                        Some(items) => {
-                            plain.values = items.values;
-                            items.kind
-                        }
-                        None => Some(Kind::Any),
-                    }
-                }
-                ["object"] | [] => None,
-                _ => Some(Kind::Any),
-            };
-        }
-        if let Some(text) = schema.get("description").and_then(Value::as_str) {
-            text.clone_into(&mut plain.description);
-        }
-        if let Some(default) = schema.get("default").filter(|default| !default.is_null()) {
-            plain.default = Some(default.clone());
-        }
-        plain
-    }
-}
-
-/// The words that a schema allows, when it allows only words.
-fn words_of(schema: &Value) -> Option<Vec<String>> {
-    if let Some(word) = schema.get("const").and_then(Value::as_str) {
-        return Some(vec![word.to_owned()]);
-    }
-    let values = schema
-        .get("enum")?
-        .as_array()?
-        .iter()
-        .filter(|value| !value.is_null());
-    values
-        .map(|value| value.as_str().map(str::to_owned))
-        .collect()
+/// The id of such a flag among clap's matches.
+pub(crate) fn secret_id(name: &str) -> String {
+    format!("secret {name}")
 }
 
 impl Flag {
@@ -377,9 +279,9 @@ mod tests {
             "{found:?}"
         );
         assert_eq!(flags.len(), 7, "{found:?}");
-        assert_eq!(secrets, ["other", "token"]);
+        assert_eq!(secrets, ["token", "other"]);
         let mode = flags.iter().find(|flag| flag.long == "mode").unwrap();
-        assert_eq!(mode.values, ["fit", "fill"]);
+        assert_eq!(mode.values, ["fill", "fit"], "as the schema lists them");
     }
 
     #[test]

@@ -7,9 +7,11 @@
 mod command;
 mod flag;
 mod params;
+mod property;
 mod task_call;
 
 use std::ffi::OsString;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -18,7 +20,7 @@ use fluid_core::{ExecutorKind, QueueName, RunState, TaskName, duration};
 use jiff::Timestamp;
 
 use crate::config::Limit;
-use crate::output::Format;
+use crate::output::{Format, Output};
 
 pub(crate) use command::{EnqueueArgs, ExecArgs, command_for};
 pub(crate) use params::{ParamsArgs, read as read_params, read_all, read_one};
@@ -75,7 +77,8 @@ pub(crate) struct GlobalArgs {
         hide_possible_values = true
     )]
     pub(crate) output: Format,
-    /// What to log to standard error: error, warn, info, debug, trace, or a filter such as fluid_scheduler=debug
+    /// What to log to standard error: error, warn, info, debug, trace, or a filter such as
+    /// fluid_scheduler=debug [default: warn, and info for serve without a terminal]
     #[arg(
         long,
         global = true,
@@ -158,7 +161,7 @@ pub(crate) struct ServeArgs {
         env = "FLUID_CONCURRENCY",
         hide_env_values = true
     )]
-    pub(crate) concurrency: Option<usize>,
+    pub(crate) concurrency: Option<NonZeroUsize>,
     /// How long finished runs are kept, or `forever` [default: 7d]
     #[arg(
         long,
@@ -182,6 +185,13 @@ pub(crate) struct ServeArgs {
     /// Don't tell of every run and don't show output; the log goes on
     #[arg(long, short)]
     pub(crate) quiet: bool,
+}
+
+impl ServeArgs {
+    /// Whether people see on their terminal what the log would say once more.
+    pub(crate) fn tells_on_terminal(&self, output: Output) -> bool {
+        !self.quiet && !output.is_json() && output.stdout_is_terminal && output.stderr_is_terminal
+    }
 }
 
 /// `ls`.
@@ -248,18 +258,31 @@ pub(crate) struct RunArg {
 /// Which runs.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct FilterArgs {
-    /// Of this task; again for more tasks
+    /// Only runs of this task; again for more tasks
     #[arg(long, value_name = "TASK")]
     pub(crate) task: Vec<TaskName>,
-    /// In this state: scheduled, queued, running, success, failure, aborted, interrupted or rate_limited
+    /// Only runs in this state; again for more: scheduled, queued, running, success, failure, aborted, interrupted or rate_limited
     #[arg(long, value_name = "STATE")]
     pub(crate) state: Vec<RunState>,
-    /// In this queue; again for more queues
+    /// Only runs in this queue; again for more queues
     #[arg(long, value_name = "QUEUE")]
     pub(crate) queue: Vec<QueueName>,
-    /// Enqueued since: an instant such as 2026-01-31T12:00:00Z, or how long ago, such as 1h
+    /// Only runs enqueued since: an instant such as 2026-01-31T12:00:00Z, or how long ago, such as 1h
     #[arg(long, value_name = "TIME", value_parser = since)]
     pub(crate) since: Option<Timestamp>,
+}
+
+impl FilterArgs {
+    /// Whether every run passes.
+    pub(crate) fn is_empty(&self) -> bool {
+        let Self {
+            task,
+            state,
+            queue,
+            since,
+        } = self;
+        task.is_empty() && state.is_empty() && queue.is_empty() && since.is_none()
+    }
 }
 
 /// `runs list`.
@@ -298,7 +321,7 @@ pub(crate) struct LogsArgs {
 #[derive(Debug, Args)]
 pub(crate) struct RetryArgs {
     /// The run's id, or the last 6 or more characters of it
-    #[arg(value_name = "RUN", required_unless_present_any = ["task", "state", "queue", "since"], conflicts_with_all = ["task", "state", "queue", "since"])]
+    #[arg(value_name = "RUN", conflicts_with_all = ["task", "state", "queue", "since"])]
     pub(crate) run: Option<String>,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
@@ -313,7 +336,7 @@ pub(crate) struct PurgeArgs {
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
     /// Only runs that finished longer ago than this, such as 7d
-    #[arg(long, value_name = "TIME", value_parser = duration::parse, required_unless_present = "all")]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(crate) older_than: Option<Duration>,
     /// All finished runs that pass the other filters
     #[arg(long, conflicts_with = "older_than")]
@@ -332,7 +355,7 @@ pub(crate) enum K8sAction {
 /// `init`.
 #[derive(Debug, Args)]
 pub(crate) struct InitArgs {
-    /// The directory to write fluid.toml to
+    /// The directory to write fluid.toml to, made if it is not there
     #[arg(value_name = "DIRECTORY", default_value = ".")]
     pub(crate) directory: PathBuf,
 }

@@ -7,7 +7,7 @@ use clap::{ArgMatches, Args, FromArgMatches};
 use fluid_core::{JsonText, Params, ParamsError, Task};
 use serde_json::{Map, Value};
 
-use super::flag::{Flag, flags_of};
+use super::flag::{Flag, flags_of, secret_id};
 use crate::failure::Failure;
 
 /// Parameters that are not flags of their own.
@@ -35,6 +35,13 @@ pub(crate) fn read(task: &Task, matches: &ArgMatches) -> Result<Params, Failure>
         ParamsArgs::from_arg_matches(matches).map_err(|error| Failure::usage(error.to_string()))?;
     let schema = task.params.as_value();
     let (flags, secrets) = flags_of(schema);
+    let tried = |name: &&String| {
+        let id = secret_id(name);
+        matches.try_contains_id(&id).is_ok_and(|given| given)
+    };
+    if let Some(secret) = secrets.iter().find(tried) {
+        return Err(secret_in_arguments(secret));
+    }
     let mut object = base(task, &args)?;
     let mut faults = Vec::new();
     for flag in &flags {
@@ -64,11 +71,7 @@ fn base(task: &Task, args: &ParamsArgs) -> Result<Map<String, Value>, Failure> {
         let object = object(text, "--params")?;
         let whole = Value::Object(object.clone());
         if let Some(secret) = task.params.secret_paths(&whole).first() {
-            return Err(
-                Failure::usage(format!("{} is secret", secret.trim_start_matches('/')))
-                    .because("every user of this machine can read the arguments of a process")
-                    .help(SECRET_HELP),
-            );
+            return Err(secret_in_arguments(secret.trim_start_matches('/')));
         }
         return Ok(object);
     }
@@ -91,6 +94,12 @@ pub(crate) fn read_one(task: &Task, line: &str, place: &str) -> Result<Params, F
         .map_err(|error| {
             refused(task, faults_of(error, &flags, &secrets)).because(format!("in {place}"))
         })
+}
+
+fn secret_in_arguments(name: &str) -> Failure {
+    Failure::usage(format!("{name} is secret"))
+        .because("every user of this machine can read the arguments of a process")
+        .help(SECRET_HELP)
 }
 
 /// How secrets are given.
@@ -160,7 +169,10 @@ fn from_environment(assignment: &str, secrets: &[String]) -> Result<(String, Val
 fn refused(task: &Task, faults: Vec<String>) -> Failure {
     let failure = Failure::usage(format!("task {:?} can't take these parameters", task.name));
     let failure = faults.into_iter().fold(failure, Failure::because);
-    failure.help(format!("see what it takes: exec {} --help", task.name))
+    failure.help(format!(
+        "see what it takes with `exec {} --help`",
+        task.name
+    ))
 }
 
 /// The faults of a check, in the words of the command line.

@@ -3,7 +3,8 @@
 use clap::error::ErrorKind;
 use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
 
-/// A task and its matches; each task is a subcommand with flags of its own.
+/// A task and its matches; each task is a subcommand with flags of its own. The matches of a name that is no
+/// task's hold none of them.
 #[derive(Debug)]
 pub(crate) struct TaskCall {
     pub(crate) task: String,

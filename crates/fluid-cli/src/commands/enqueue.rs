@@ -11,21 +11,22 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::exec::listen;
-use super::follow::{LogReader, exit_of, failed, news, painted};
+use super::follow::{LogReader, exit_of, failed, news, painted, print_result};
 use crate::args::{EnqueueArgs, TaskCall, read_all, read_one, read_params};
 use crate::exit::Exit;
 use crate::failure::{Done, Failure};
-use crate::output::RunJson;
+use crate::output::{RunJson, style};
 use crate::progress::Bar;
+use crate::run_ref::short;
 use crate::session::Session;
 
 /// Runs that are enqueued in one transaction: all of them or none.
 const BATCH: usize = 10_000;
 
 pub(super) async fn enqueue(session: &Session, call: &TaskCall) -> Done {
+    let task = session.task(&call.task)?;
     let args = EnqueueArgs::from_arg_matches(&call.matches)
         .map_err(|error| Failure::usage(error.to_string()))?;
-    let task = session.task(&call.task)?;
     if let Some(path) = &args.many {
         return enqueue_many(session, task, &args, path).await;
     }
@@ -36,7 +37,7 @@ pub(super) async fn enqueue(session: &Session, call: &TaskCall) -> Done {
     let answer = manager.queue_request(request).await?;
     let run = answer.run();
     if args.wait || args.wait_timeout.is_some() || args.follow {
-        return wait(session, manager, run, &args).await;
+        return wait(session, manager, task, run, &args).await;
     }
     let duplicate = matches!(answer, Enqueued::Duplicate(_));
     if session.output.is_json() {
@@ -47,6 +48,12 @@ pub(super) async fn enqueue(session: &Session, call: &TaskCall) -> Done {
         session.output.line(&run.to_string())?;
         if duplicate {
             anstream::eprintln!("this run was there already: nothing new was enqueued");
+        }
+        if session.output.stderr_is_terminal
+            && let Some(record) = manager.broker().get(run).await?
+            && let Some(why) = manager.why_waiting(&record).await?
+        {
+            anstream::eprintln!("{}", style::paint(style::DIM, format!("waiting: {why}")));
         }
     }
     Ok(Exit::Done)
@@ -100,10 +107,16 @@ async fn enqueue_many(session: &Session, task: &Task, args: &EnqueueArgs, path: 
     Ok(Exit::Done)
 }
 
-async fn wait(session: &Session, manager: &TaskManager, run: RunId, args: &EnqueueArgs) -> Done {
+async fn wait(
+    session: &Session,
+    manager: &TaskManager,
+    task: &Task,
+    run: RunId,
+    args: &EnqueueArgs,
+) -> Done {
     let mut signals = listen()?;
     let wanted = session.output.stderr_is_terminal && !args.no_progress;
-    let mut bar = Bar::new("waiting".to_owned(), wanted);
+    let mut bar = Bar::new(task.name.to_string(), wanted);
     let record = tokio::select! {
         record = until_ended(manager, run, args, &mut bar) => record,
         _ = signals.next() => Err(Failure::new(Exit::Interrupted, format!("interrupted; run {run} goes on"))
@@ -115,12 +128,15 @@ async fn wait(session: &Session, manager: &TaskManager, run: RunId, args: &Enque
         session.output.json(&RunJson::of(&record))?;
         return Ok(exit_of(&record));
     }
-    if let Some(failure) = failed(&record) {
-        return Err(failure);
+    let what = format!("run {run} of {}", task.name);
+    if let Some(failure) = failed(&record, &what) {
+        return Err(failure.help(format!(
+            "`{} runs show {}` tells more",
+            session.name,
+            short(run)
+        )));
     }
-    if let Some(result) = &record.result {
-        session.output.line(result.as_str())?;
-    }
+    print_result(session, &record)?;
     Ok(Exit::Done)
 }
 
@@ -147,7 +163,11 @@ async fn until_ended(
         }
         match &record.progress {
             Some(progress) => bar.tell(progress),
-            None => bar.show_when_late(),
+            None if bar.is_shown() => {
+                let why = manager.why_waiting(&record).await?;
+                bar.say(why.unwrap_or_else(|| record.state.to_string()));
+            }
+            None => {}
         }
         let left = args
             .wait_timeout
@@ -162,6 +182,10 @@ async fn until_ended(
                 None => failure,
             });
         }
-        let _ = tokio::time::timeout(left.unwrap_or(Duration::MAX), news(&mut events, run)).await;
+        tokio::select! {
+            () = news(&mut events, run) => {}
+            () = bar.late() => bar.show(),
+            () = tokio::time::sleep(left.unwrap_or(Duration::MAX)) => {}
+        }
     }
 }

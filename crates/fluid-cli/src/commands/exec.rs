@@ -12,7 +12,7 @@ use fluid_core::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::follow::{exit_of, failed};
+use super::follow::{exit_of, failed, print_result};
 use crate::args::{ExecArgs, TaskCall, read_params};
 use crate::exit::Exit;
 use crate::failure::{Done, Failure};
@@ -24,9 +24,9 @@ use crate::signals::Signals;
 const NEWS: usize = 1024;
 
 pub(super) async fn exec(session: Arc<Session>, call: &TaskCall) -> Done {
+    let task = session.task(&call.task)?;
     let args = ExecArgs::from_arg_matches(&call.matches)
         .map_err(|error| Failure::usage(error.to_string()))?;
-    let task = session.task(&call.task)?;
     let is_child = args.run_id.is_some() && std::env::var_os(RESULT_VARIABLE).is_some();
     if is_child && matches!(task.body, TaskBody::Function(_)) {
         let (task, state) = (Arc::new(task.clone()), Arc::new(session.state.clone()));
@@ -61,13 +61,13 @@ pub(super) async fn exec(session: Arc<Session>, call: &TaskCall) -> Done {
     };
     if session.output.is_json() {
         session.output.json(&RunJson::of(&run))?;
-    } else if let Some(result) = &run.result {
-        session.output.line(result.as_str())?;
+    } else {
+        print_result(&session, &run)?;
     }
     if stop.is_cancelled() && run.state != RunState::Success {
         return Err(Failure::new(Exit::Interrupted, "interrupted"));
     }
-    match failed(&run) {
+    match failed(&run, &format!("task {}", run.task)) {
         Some(_) if session.output.is_json() => Ok(exit_of(&run)),
         Some(failure) => Err(failure),
         None => Ok(Exit::Done),
@@ -81,8 +81,15 @@ pub(super) fn listen() -> Result<Signals, Failure> {
 
 /// Shows what an attempt tells until it has ended.
 async fn show(mut told: mpsc::Receiver<AttemptEvent>, mut bar: Bar) {
-    while let Some(event) = told.recv().await {
-        bar.show_when_late();
+    loop {
+        let event = tokio::select! {
+            event = told.recv() => event,
+            () = bar.late() => {
+                bar.show();
+                continue;
+            }
+        };
+        let Some(event) = event else { break };
         match event.what {
             AttemptNews::Output(line) if line.stream == LogStream::Stdout => bar.line(&line.text),
             AttemptNews::Output(line) => bar.line(&style::paint(style::WARN, &line.text)),

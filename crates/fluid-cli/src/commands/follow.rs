@@ -10,6 +10,7 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::style;
+use crate::session::Session;
 
 /// How many lines are read at once.
 pub(super) const PAGE: usize = 1000;
@@ -23,10 +24,6 @@ pub(super) struct LogReader {
 }
 
 impl LogReader {
-    pub(super) fn after(position: u64) -> Self {
-        Self { after: position }
-    }
-
     /// The lines since the last call.
     pub(super) async fn more(
         &mut self,
@@ -77,6 +74,14 @@ pub(super) fn painted(line: &StoredLine) -> String {
     }
 }
 
+/// Prints the result of a run; one that is `null` says nothing.
+pub(super) fn print_result(session: &Session, run: &TaskRun) -> Result<(), Failure> {
+    match &run.result {
+        Some(result) if result.as_str() != "null" => session.output.line(result.as_str()),
+        _ => Ok(()),
+    }
+}
+
 /// The exit code that tells how a run ended.
 pub(super) fn exit_of(run: &TaskRun) -> Exit {
     let timed_out = run
@@ -90,23 +95,21 @@ pub(super) fn exit_of(run: &TaskRun) -> Exit {
     }
 }
 
-/// Why a finished run has no result, for people; `None` when it has one.
-pub(super) fn failed(run: &TaskRun) -> Option<Failure> {
-    if run.state == RunState::Success {
-        return None;
-    }
+/// Why a finished run, which is called `what`, has no result, for people; `None` when it has one.
+pub(super) fn failed(run: &TaskRun, what: &str) -> Option<Failure> {
+    let how = match run.state {
+        RunState::Success => return None,
+        RunState::Aborted => "was aborted",
+        RunState::Interrupted => "was interrupted too often: its consumers vanished",
+        RunState::RateLimited => "was refused by its rate limit",
+        _ => "failed",
+    };
     let attempts = if run.attempt > 1 {
         format!(" after {} attempts", run.attempt)
     } else {
         String::new()
     };
-    let failure = Failure::new(
-        exit_of(run),
-        format!(
-            "run {} of {} ended as {}{attempts}",
-            run.id, run.task, run.state
-        ),
-    );
+    let failure = Failure::new(exit_of(run), format!("{what} {how}{attempts}"));
     Some(match &run.error {
         Some(error) => failure.because(error.to_string()),
         None => failure,

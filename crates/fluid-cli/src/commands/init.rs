@@ -2,6 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
@@ -13,7 +14,16 @@ use crate::session::Session;
 
 /// Writes a `fluid.toml` that works at once, and never over another.
 pub(super) fn init(session: &Session, args: &InitArgs) -> Done {
-    let path = args.directory.join(FILE_NAME);
+    let here = args.directory == Path::new(".");
+    let path = if here {
+        PathBuf::from(FILE_NAME)
+    } else {
+        args.directory.join(FILE_NAME)
+    };
+    std::fs::create_dir_all(&args.directory).map_err(|error| {
+        let directory = args.directory.display();
+        Failure::usage(format!("directory {directory} can't be made")).caused_by(&error)
+    })?;
     let written = OpenOptions::new()
         .write(true)
         .create_new(true)
@@ -36,11 +46,13 @@ pub(super) fn init(session: &Session, args: &InitArgs) -> Done {
     if session.output.is_json() {
         session.output.json(&json!({ "written": path }))?;
     } else {
-        session.output.line(&format!(
-            "wrote {}; next: {} serve",
-            path.display(),
-            session.name
-        ))?;
+        let mut next = format!("{} serve", session.name);
+        if !here {
+            next = format!("cd {} && {next}", args.directory.display());
+        }
+        session
+            .output
+            .line(&format!("wrote {}; next: {next}", path.display()))?;
     }
     Ok(Exit::Done)
 }

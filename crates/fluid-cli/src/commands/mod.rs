@@ -1,5 +1,6 @@
 //! The commands.
 
+mod completion;
 mod enqueue;
 mod exec;
 mod follow;
@@ -12,10 +13,7 @@ mod tasks;
 
 use std::sync::Arc;
 
-use clap_complete::generate;
-
-use crate::args::{Action, command_for};
-use crate::exit::Exit;
+use crate::args::Action;
 use crate::failure::{Done, Failure};
 use crate::session::Session;
 
@@ -34,15 +32,6 @@ pub(crate) async fn run(session: Arc<Session>, action: Action) -> Done {
         Action::K8s(_) => Err(Failure::usage("Kubernetes is not in this build")
             .help("use a build with the feature k8s")),
         Action::Init(args) => init::init(&session, &args),
-        Action::Completion(args) => {
-            let tasks = session.tasks.iter();
-            let mut command = command_for(&session.name, &session.version, "", tasks);
-            let mut script = Vec::new();
-            generate(args.shell, &mut command, session.name.clone(), &mut script);
-            session
-                .output
-                .line(String::from_utf8_lossy(&script).trim_end())?;
-            Ok(Exit::Done)
-        }
+        Action::Completion(args) => completion::completion(&session, &args),
     }
 }

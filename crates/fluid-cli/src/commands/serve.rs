@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anstyle::Style;
-use fluid_core::QueueName;
+use fluid_core::{QueueName, duration};
 use fluid_scheduler::{ConsumerConfig, TaskConsumer, TaskManager, TaskScheduler};
 use jiff::Timestamp;
 use serde_json::json;
@@ -30,6 +30,7 @@ pub(super) async fn serve(session: &Session, args: &ServeArgs) -> Done {
     }
     let (broker, executor) = (session.broker_choice()?, session.executor_choice()?);
     let manager = session.manager().await?;
+    let signals = listen()?;
     tracing::info!(
         broker = %broker.url, broker_because = broker.why,
         executor = %executor.kind, executor_because = executor.why,
@@ -37,9 +38,10 @@ pub(super) async fn serve(session: &Session, args: &ServeArgs) -> Done {
     );
     let config = config(session, args);
     let drain_timeout = config.drain_timeout;
-    let signals = listen()?;
+    // Who schedules also deletes.
+    let retention = retention(session, args).filter(|_| !args.no_scheduler);
     if !args.quiet {
-        banner(session, manager, &broker, &executor, &config)?;
+        banner(session, manager, &broker, &executor, &config, retention)?;
     }
     let story = (!args.quiet).then(|| Story::begin(manager.clone(), session.output));
     let consumer = TaskConsumer::new(manager.clone(), session.executors(&executor)?, config);
@@ -56,7 +58,7 @@ pub(super) async fn serve(session: &Session, args: &ServeArgs) -> Done {
             return Ok(());
         }
         let mut scheduler = TaskScheduler::new(manager.clone());
-        if let Some(retention) = retention(session, args) {
+        if let Some(retention) = retention {
             scheduler = scheduler.retention(retention);
         }
         let result = scheduler.run(stop.clone()).await;
@@ -95,11 +97,15 @@ async fn obey(
 ) {
     tokio::select! {
         signal = signals.next() => {
-            let limit = fluid_core::duration::format(drain_timeout);
+            let limit = duration::format(drain_timeout);
             if session.output.is_json() {
                 // A reader that is gone must not hold up the end.
                 let _ = session.output.json(&json!({ "event": "stopping", "signal": signal }));
             } else {
+                if session.output.stderr_is_terminal && signal == "Ctrl-C" {
+                    // The terminal shows ^C where the cursor is.
+                    anstream::eprintln!();
+                }
                 anstream::eprintln!("{signal}: no more runs are taken; those that run have {limit} (once more to give them back at once)");
             }
             stop.cancel();
@@ -127,7 +133,7 @@ fn config(session: &Session, args: &ServeArgs) -> ConsumerConfig {
             queues
         });
     if let Some(concurrency) = args.concurrency.or(settings.concurrency) {
-        config.max_concurrent_tasks = concurrency.max(1);
+        config.max_concurrent_tasks = concurrency.get();
     }
     config.lease = args.lease.or(settings.lease).unwrap_or(config.lease);
     config.grace = args.grace.or(settings.grace).unwrap_or(config.grace);
@@ -151,6 +157,7 @@ fn banner(
     broker: &BrokerChoice,
     executor: &ExecutorChoice,
     config: &ConsumerConfig,
+    retention: Option<Duration>,
 ) -> Result<(), Failure> {
     let output = session.output;
     let now = Timestamp::now();
@@ -159,7 +166,10 @@ fn banner(
         return output.json(&json!({
             "event": "serving", "consumer": config.id, "version": session.version,
             "broker": { "url": broker.url.to_string(), "why": broker.why }, "executor": executor,
-            "queues": config.queues, "concurrency": config.max_concurrent_tasks, "next": next,
+            "queues": config.queues, "concurrency": config.max_concurrent_tasks,
+            "lease": duration::format(config.lease), "grace": duration::format(config.grace),
+            "drain_timeout": duration::format(config.drain_timeout), "retention": retention.map(duration::format),
+            "next": next,
         }));
     }
     let name = style::paint(

@@ -10,6 +10,9 @@ use crate::failure::Done;
 use crate::output::{Table, ago, relative, style};
 use crate::session::Session;
 
+/// How many of the next scheduled runs are told.
+const NEXT: usize = 5;
+
 pub(super) async fn status(session: &Session) -> Done {
     let broker_choice = session.broker_choice()?;
     let executor = session.executor_choice()?;
@@ -77,7 +80,9 @@ pub(super) async fn status(session: &Session) -> Done {
     for task in &settings.disabled_tasks {
         output.line(&style::paint(style::WARN, format!("disabled  task {task}")))?;
     }
-    for (task, instant) in next.iter().take(5) {
+    let mut soonest: Vec<_> = next.iter().collect();
+    soonest.sort_by_key(|(_, instant)| **instant);
+    for (task, instant) in soonest.into_iter().take(NEXT) {
         output.line(&format!("next      {task} {}", relative(*instant, now)))?;
     }
     if consumers.is_empty() {

@@ -23,7 +23,15 @@ pub(super) struct Story {
     output: Output,
     events: broadcast::Receiver<Event>,
     /// The runs that this process executes, and how far their output was told.
-    running: HashMap<RunId, (TaskName, LogReader)>,
+    running: HashMap<RunId, Running>,
+}
+
+#[derive(Debug)]
+struct Running {
+    task: TaskName,
+    /// Output of earlier attempts was told already, or by another process.
+    attempt: u32,
+    log: LogReader,
 }
 
 impl Story {
@@ -63,13 +71,10 @@ impl Story {
     async fn tell_one(&mut self, event: Event) -> BrokerResult<()> {
         match event {
             Event::Started { run, task, attempt } => {
-                let before = self.manager.broker().read_logs(run, 0, 1).await?.is_empty();
-                let mut log = LogReader::after(0);
-                if !before {
-                    log.more(&self.manager, run).await?;
-                }
                 self.started(run, &task, attempt);
-                self.running.insert(run, (task, log));
+                let log = LogReader::default();
+                let running = Running { task, attempt, log };
+                self.running.insert(run, running);
             }
             Event::Log { run } => self.tell_output(run).await?,
             Event::Finished { run, task, state } => {
@@ -87,11 +92,13 @@ impl Story {
     }
 
     async fn tell_output(&mut self, run: RunId) -> BrokerResult<()> {
-        let Some((task, log)) = self.running.get_mut(&run) else {
+        let Some(running) = self.running.get_mut(&run) else {
             return Ok(());
         };
-        let task = task.clone();
-        for line in log.more(&self.manager, run).await? {
+        let (task, attempt) = (running.task.clone(), running.attempt);
+        let mut lines = running.log.more(&self.manager, run).await?;
+        lines.retain(|line| line.attempt >= attempt);
+        for line in lines {
             if self.output.is_json() {
                 self.json(&json!({
                     "event": "output", "run": run, "task": task, "attempt": line.attempt,

@@ -56,10 +56,8 @@ pub(super) async fn list(session: &Session, args: &LsArgs) -> Done {
     ]);
     for task in tasks {
         let enabled = !disabled.contains(&task.name);
-        let next = task
-            .schedule
-            .as_ref()
-            .and_then(|schedule| schedule.next_after(now));
+        let schedule = task.schedule.as_ref().filter(|_| enabled);
+        let next = schedule.and_then(|schedule| schedule.next_after(now));
         table.row([
             (task.name.to_string(), style::STRONG),
             (task.executor_with(heavy).to_string(), Style::new()),

@@ -6,7 +6,8 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use miette::{
-    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode,
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError,
+    MietteSpanContents, SourceCode, SourceSpan, SpanContents,
 };
 use serde::Serialize;
 
@@ -100,19 +101,15 @@ impl ConfigError {
 
     /// Every fault with the lines it is in, marked, for a terminal.
     pub(crate) fn render(&self) -> String {
-        let (path, text, faults) = match self {
-            Self::Unreadable { .. } => return format!("error: {self}\n"),
-            Self::Faulty { path, text, faults } => (path, text, faults),
+        let Self::Faulty { path, text, faults } = self else {
+            return format!("error: {self}\n");
         };
         let handler = GraphicalReportHandler::new_themed(GraphicalTheme::unicode())
             .with_width(100)
             .with_context_lines(1);
         let mut out = String::new();
         for fault in faults {
-            let shown = Shown {
-                fault,
-                source: NamedSource::new(path.to_string_lossy(), text.clone()),
-            };
+            let shown = Shown { fault, path, text };
             if handler.render_report(&mut out, &shown).is_err() {
                 out.push_str(&format!(
                     "{}:{}: {}\n",
@@ -140,7 +137,29 @@ fn place(text: &str, offset: usize) -> (usize, usize) {
 #[derive(Debug)]
 struct Shown<'a> {
     fault: &'a Fault,
-    source: NamedSource<String>,
+    path: &'a Path,
+    text: &'a str,
+}
+
+/// Columns are told in characters, as editors do; miette by itself counts bytes.
+impl SourceCode for Shown<'_> {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        lines_before: usize,
+        lines_after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let read = self.text.read_span(span, lines_before, lines_after)?;
+        let (_, column) = place(self.text, read.span().offset());
+        Ok(Box::new(MietteSpanContents::new_named(
+            self.path.to_string_lossy().into_owned(),
+            read.data(),
+            *read.span(),
+            read.line(),
+            column - 1,
+            read.line_count(),
+        )))
+    }
 }
 
 impl fmt::Display for Shown<'_> {
@@ -158,11 +177,11 @@ impl Diagnostic for Shown<'_> {
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
-        Some(&self.source)
+        Some(self)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
-        let span = LabeledSpan::new_with_span(Some("here".to_owned()), self.fault.span.clone());
+        let span = LabeledSpan::new_with_span(None, self.fault.span.clone());
         Some(Box::new(std::iter::once(span)))
     }
 }

@@ -1,7 +1,7 @@
 //! The shape of `fluid.toml`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use fluid_core::{
@@ -12,8 +12,8 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use toml::Spanned;
 
+use super::explain::explain;
 use super::fault::Fault;
-use super::nearest::nearest;
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -37,7 +37,7 @@ pub struct Settings {
     /// The queues to claim from; by default all that the tasks name.
     pub queues: Option<Vec<QueueName>>,
     /// How many runs to execute at once; 10 by default.
-    pub concurrency: Option<usize>,
+    pub concurrency: Option<NonZeroUsize>,
     /// How long finished runs are kept; 7 days by default, `"forever"` for no end.
     pub retention: Option<Limit>,
     /// How long a lease lasts unless it is renewed; 30 s by default.
@@ -167,26 +167,6 @@ pub(super) struct Time(#[serde(with = "duration")] pub(super) Duration);
 pub(super) fn read(text: &str) -> Result<FileForm, Fault> {
     toml::from_str(text).map_err(|error| {
         let span = error.span().unwrap_or(0..0);
-        explain(error.message(), span)
-    })
-}
-
-/// The parser's message in our words, with what was probably meant.
-fn explain(message: &str, span: Range<usize>) -> Fault {
-    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-    let (Some(found), known) = (quoted.first(), quoted.get(1..).unwrap_or_default()) else {
-        return Fault::new(span, message.trim().replace('\n', ", "));
-    };
-    let meant = nearest(found, known.iter().copied());
-    let fault = if message.starts_with("unknown field") {
-        Fault::new(span, format!("there is no key {found:?} here"))
-    } else if message.starts_with("unknown variant") {
-        Fault::new(span, format!("{found:?} is not a value that goes here"))
-    } else {
-        return Fault::new(span, message.trim().replace('\n', ", "));
-    };
-    fault.help(match meant {
-        Some(meant) => format!("did you mean {meant:?}?"),
-        None => format!("what goes here: {}", known.join(", ")),
+        explain(error.message(), span, text)
     })
 }

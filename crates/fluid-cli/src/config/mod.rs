@@ -1,6 +1,7 @@
 //! `fluid.toml`: the settings and the command tasks of an application.
 
 mod check;
+mod explain;
 mod fault;
 mod form;
 mod nearest;

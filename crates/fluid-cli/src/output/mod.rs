@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::exit::Exit;
 use crate::failure::Failure;
 
-pub(crate) use moment::{ago, instant, lasted, relative};
+pub(crate) use moment::{ago, instant, lasted, relative, time_of};
 pub(crate) use run_json::RunJson;
 pub(crate) use table::Table;
 

@@ -29,6 +29,18 @@ pub(crate) fn instant(instant: Timestamp) -> String {
     local.strftime("%Y-%m-%d %H:%M:%S%.3f %Z").to_string()
 }
 
+/// The time of day of the instant in the local time zone, to the millisecond; with the date on another day than
+/// `now`.
+pub(crate) fn time_of(instant: Timestamp, now: Timestamp) -> String {
+    let [local, today] = [instant, now].map(|at| at.to_zoned(TimeZone::system()));
+    let form = if local.date() == today.date() {
+        "%H:%M:%S%.3f"
+    } else {
+        "%Y-%m-%d %H:%M:%S%.3f"
+    };
+    local.strftime(form).to_string()
+}
+
 /// How long something took, to three digits or so: `1.24s`, `35ms`, `2m 5s`.
 pub(crate) fn lasted(time: Duration) -> String {
     if time < Duration::from_millis(10) {

@@ -53,6 +53,10 @@ pub(super) async fn retry(session: &Session, args: &RetryArgs) -> Done {
                 ..RunFilter::default()
             }
         }
+        None if args.filter.is_empty() => {
+            return Err(Failure::usage("say which runs to retry")
+                .help("give the id of one, or choose by --task, --state, --queue or --since"));
+        }
         None => filter(&args.filter),
     };
     let runs = broker.retry(filter, args.limit).await?;
@@ -68,6 +72,10 @@ pub(super) async fn retry(session: &Session, args: &RetryArgs) -> Done {
 }
 
 pub(super) async fn purge(session: &Session, args: &PurgeArgs) -> Done {
+    if args.older_than.is_none() && !args.all {
+        return Err(Failure::usage("say which finished runs to delete")
+            .help("give --older-than 7d, or --all for all that are finished"));
+    }
     let manager = session.shared_manager().await?;
     let broker = manager.broker();
     let mut filter = filter(&args.filter);
@@ -91,9 +99,10 @@ pub(super) async fn purge(session: &Session, args: &PurgeArgs) -> Done {
     if session.output.is_json() {
         session.output.json(&json!({ "deleted": deleted }))?;
     } else {
+        let runs = if deleted == 1 { "run" } else { "runs" };
         session
             .output
-            .line(&format!("deleted {deleted} finished runs"))?;
+            .line(&format!("deleted {deleted} finished {runs}"))?;
     }
     Ok(Exit::Done)
 }

@@ -1,9 +1,9 @@
 //! `runs list`.
 
 use anstyle::Style;
-use fluid_core::TaskRun;
+use fluid_core::{RunId, TaskRun};
 use jiff::Timestamp;
-use serde_json::json;
+use serde::Serialize;
 
 use super::filter;
 use crate::args::ListArgs;
@@ -16,6 +16,14 @@ use crate::session::Session;
 /// The longest part of a result or error that is shown in a table.
 const SHOWN: usize = 60;
 
+/// A page of runs as JSON.
+#[derive(Serialize)]
+struct Page<'a> {
+    runs: Vec<RunJson<'a>>,
+    /// What to give to `--before` for the next page.
+    next: Option<RunId>,
+}
+
 pub(super) async fn list(session: &Session, args: &ListArgs) -> Done {
     let manager = session.shared_manager().await?;
     let broker = manager.broker();
@@ -27,10 +35,14 @@ pub(super) async fn list(session: &Session, args: &ListArgs) -> Done {
         .list(filter(&args.filter), before, args.limit)
         .await?;
     if session.output.is_json() {
-        let runs: Vec<_> = page.runs.iter().map(RunJson::of).collect();
-        session
-            .output
-            .json(&json!({ "runs": runs, "next": page.next }))?;
+        session.output.json(&Page {
+            runs: page.runs.iter().map(RunJson::of).collect(),
+            next: page.next,
+        })?;
+        return Ok(Exit::Done);
+    }
+    if page.runs.is_empty() && session.output.stdout_is_terminal {
+        anstream::eprintln!("no runs");
         return Ok(Exit::Done);
     }
     let now = broker.now().await?;

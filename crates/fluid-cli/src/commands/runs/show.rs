@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::list::took;
 use crate::exit::Exit;
 use crate::failure::{Done, Failure};
-use crate::output::{RunJson, Table, instant, lasted, relative, style};
+use crate::output::{RunJson, Table, instant, lasted, relative, style, time_of};
 use crate::run_ref::find;
 use crate::session::Session;
 
@@ -108,6 +108,7 @@ fn facts(run: &TaskRun, why: Option<String>, now: Timestamp) -> Vec<(&'static st
     facts.extend(
         run.result
             .as_ref()
+            .filter(|result| result.as_str() != "null")
             .map(|result| ("result", result.to_string())),
     );
     facts.extend(run.error.as_ref().map(|error| {
@@ -137,7 +138,7 @@ fn timeline(session: &Session, attempts: &[Attempt], now: Timestamp) -> Result<(
         };
         table.row([
             (attempt.number.to_string(), style::STRONG),
-            (instant(attempt.started_at), Style::new()),
+            (time_of(attempt.started_at, now), Style::new()),
             (
                 lasted(end.duration_since(attempt.started_at).unsigned_abs()),
                 Style::new(),
