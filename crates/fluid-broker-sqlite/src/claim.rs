@@ -151,6 +151,10 @@ fn start(
         run.started_at = Some(timestamp(on.now)?);
         run.execution = None;
     }
+    if run.max_interruptions == 0 && !survives {
+        // It may not start a second time.
+        on.must_last();
+    }
     let token = LeaseToken::random();
     on.base
         .connection

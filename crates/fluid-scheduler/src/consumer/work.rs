@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use fluid_core::{
     AttemptEvent, AttemptIo, BrokerError, BrokerResult, ChildQueue, ClaimRequest, Claimed,
-    ErrorKind, Event, Finish, Finished, LeaseRef, LeaseToken, RawContext, RunError, TaskRun,
+    ErrorKind, Event, Finish, Finished, LeaseRef, LeaseToken, RawContext, RunError, TaskLimits,
+    TaskRun,
 };
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -103,7 +104,7 @@ impl Work<'_> {
                 Some(ended) = self.attempts.join_next() => self.note(ended),
                 () = sleep_until(self.look_at), if !self.look => self.look = true,
                 event = events.recv(), if !self.look => match event {
-                    Ok(event) => self.look |= wakes(&event),
+                    Ok(event) => self.look |= wakes(&event, &self.consumer.limits),
                     Err(RecvError::Lagged(_)) => self.look = true,
                     Err(RecvError::Closed) => {
                         self.look_at = Instant::now() + self.consumer.config.poll;
@@ -122,7 +123,7 @@ impl Work<'_> {
         }
         loop {
             match events.try_recv() {
-                Ok(event) => self.look |= wakes(&event),
+                Ok(event) => self.look |= wakes(&event, &self.consumer.limits),
                 Err(TryRecvError::Lagged(_)) => self.look = true,
                 Err(_) => break,
             }
@@ -300,10 +301,14 @@ fn failed(backoff: &mut Backoff, error: BrokerError) -> BrokerResult<Duration> {
     }
 }
 
-/// Whether an event may mean that there is something to claim.
-fn wakes(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::Enqueued { .. } | Event::Finished { .. } | Event::Changed
-    )
+/// Whether an event may mean that there is something to claim under these limits.
+fn wakes(event: &Event, limits: &[TaskLimits]) -> bool {
+    match event {
+        Event::Enqueued { .. } | Event::Changed => true,
+        // An end makes room for the next run only where the number of runs is limited.
+        Event::Finished { task, .. } => limits
+            .iter()
+            .any(|limits| limits.task == *task && limits.max_concurrency > 0),
+        _ => false,
+    }
 }
