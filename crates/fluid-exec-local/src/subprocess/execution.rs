@@ -1,6 +1,5 @@
 //! One child process from its start to its outcome.
 
-use std::process::{ChildStderr, ChildStdin, ChildStdout};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -18,35 +17,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::Started;
 use super::group::{Ending, Group};
-use super::launch::start_error;
 use super::output::{Output, Read, Stop};
+use super::pipes::Pipes;
 use super::result::{Ended, ResultFile};
 use super::spawner::Leader;
-
-/// A child's pipes as the runtime reads and writes them.
-pub(super) struct Pipes {
-    stdin: process::ChildStdin,
-    stdout: process::ChildStdout,
-    stderr: process::ChildStderr,
-}
-
-impl Pipes {
-    pub(super) fn new(
-        pipes: (Option<ChildStdin>, Option<ChildStdout>, Option<ChildStderr>),
-    ) -> Result<Self, RunError> {
-        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
-            return Err(start_error("the child process has no pipes"));
-        };
-        let unusable = |error: std::io::Error| {
-            start_error(format!("can't use a pipe to the child process: {error}"))
-        };
-        Ok(Self {
-            stdin: process::ChildStdin::from_std(stdin).map_err(unusable)?,
-            stdout: process::ChildStdout::from_std(stdout).map_err(unusable)?,
-            stderr: process::ChildStderr::from_std(stderr).map_err(unusable)?,
-        })
-    }
-}
 
 /// What carrying an execution out takes, besides its process.
 pub(super) struct Job {
