@@ -310,6 +310,21 @@ impl Broker for SqliteBroker {
         self.note(move |on| lease::report(on, &reports)).await
     }
 
+    async fn report_and_finish(
+        &self,
+        reports: Vec<Report>,
+        batch: Vec<(LeaseRef, Finish)>,
+    ) -> BrokerResult<Vec<Finished>> {
+        if batch.is_empty() && reports.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.write(move |on| {
+            lease::report(on, &reports)?;
+            attempt::finish(on, &batch)
+        })
+        .await
+    }
+
     async fn tick(&self, ticks: Vec<Tick>) -> BrokerResult<Vec<Ticked>> {
         if ticks.is_empty() {
             return Ok(Vec::new());

@@ -155,7 +155,7 @@ impl Executor for SubprocessExecutor {
         })?;
         let spawning = started.spawner.spawn(command, name);
         // While the child starts.
-        let pipes = ends.into_pipes().map_err(|error| {
+        let pipes = ends.into_pipes(run.params.expose()).map_err(|error| {
             start_error(format!("can't use the pipes to a child process: {error}"))
         })?;
         let leader = spawning.await.map_err(|error| explain(&error))?;
@@ -163,7 +163,6 @@ impl Executor for SubprocessExecutor {
         context.io().execution(place).await;
         let job = Job {
             io: context.io().clone(),
-            params: run.params.expose().clone(),
             task,
             pipes,
             result,

@@ -5,13 +5,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fluid_core::{
-    AttemptIo, ErrorKind, Execution, JsonText, LogStream, Outcome, RunError, Task, TaskBody,
-};
+use fluid_core::{AttemptIo, ErrorKind, Execution, LogStream, Outcome, RunError, Task, TaskBody};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::io::{AsyncRead, AsyncWriteExt};
-use tokio::process;
+use tokio::io::AsyncRead;
 use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 
@@ -26,7 +23,6 @@ use super::spawner::Leader;
 pub(super) struct Job {
     pub(super) task: Arc<Task>,
     pub(super) io: AttemptIo,
-    pub(super) params: JsonText,
     pub(super) pipes: Pipes,
     pub(super) result: ResultFile,
     pub(super) child_signals: Signal,
@@ -105,7 +101,6 @@ async fn carry_out(job: Job, group: Group, stop: Arc<Stop>) -> Outcome {
     let Job {
         task,
         io,
-        params,
         pipes,
         result,
         mut child_signals,
@@ -122,7 +117,7 @@ async fn carry_out(job: Job, group: Group, stop: Arc<Stop>) -> Outcome {
         ending,
         stdout.pass_on(&io, &stop),
         stderr.pass_on(&io, &stop),
-        feed(pipes.stdin, params, &stop.ended),
+        pipes.input.write_rest(&stop.ended),
     );
     // What is left of the group ends with its leader.
     group.kill();
@@ -160,18 +155,6 @@ async fn ending(group: Group, child_signals: &mut Signal) -> std::io::Result<End
                 "the runtime tells of no signals any more",
             ));
         }
-    }
-}
-
-/// Gives the process its parameters. A program that does not want them may close its end or never read.
-async fn feed(mut stdin: process::ChildStdin, params: JsonText, ended: &CancellationToken) {
-    let write = async {
-        let _ = stdin.write_all(params.as_str().as_bytes()).await;
-    };
-    tokio::select! {
-        biased;
-        () = write => {}
-        () = ended.cancelled() => {}
     }
 }
 

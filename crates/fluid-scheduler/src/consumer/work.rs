@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use fluid_core::{
     AttemptEvent, AttemptIo, BrokerError, BrokerResult, ChildQueue, ClaimRequest, Claimed,
-    ErrorKind, Event, Finish, Finished, LeaseRef, LeaseToken, RawContext, RunError, TaskLimits,
-    TaskRun,
+    ErrorKind, Event, Finish, Finished, LeaseRef, LeaseToken, RawContext, Report, RunError,
+    TaskLimits, TaskRun,
 };
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -22,6 +22,7 @@ use super::TaskConsumer;
 use super::active::ActiveRuns;
 use crate::attempt::{Plan, carry_out};
 use crate::backoff::Backoff;
+use crate::reporter::LastReports;
 
 /// An attempt that ended and what to write of it; `None` when its lease was lost.
 type Ended = (LeaseRef, Option<Finish>);
@@ -30,11 +31,14 @@ type Ended = (LeaseRef, Option<Finish>);
 pub(super) struct Work<'a> {
     pub(super) consumer: &'a TaskConsumer,
     pub(super) active: &'a ActiveRuns,
+    last: &'a LastReports,
     news: mpsc::Sender<AttemptEvent>,
     children: Arc<dyn ChildQueue>,
     pub(super) attempts: JoinSet<Ended>,
     /// Ended, and not written yet.
     ended: Vec<(LeaseRef, Finish)>,
+    /// What they told last, to be written with it.
+    reports: Vec<Report>,
     /// There may be something to claim.
     look: bool,
     /// The broker said, or the poll interval says, to look again then.
@@ -50,16 +54,19 @@ impl TaskConsumer {
         &self,
         stop: &CancellationToken,
         active: &ActiveRuns,
+        last: &LastReports,
         news: mpsc::Sender<AttemptEvent>,
     ) -> BrokerResult<()> {
         let mut events = self.manager.broker().subscribe();
         let mut work = Work {
             consumer: self,
             active,
+            last,
             news,
             children: Arc::new(self.manager.clone()),
             attempts: JoinSet::new(),
             ended: Vec::new(),
+            reports: Vec::new(),
             look: true,
             look_at: Instant::now(),
             rest_until: None,
@@ -132,8 +139,12 @@ impl Work<'_> {
 
     pub(super) fn note(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
         match ended {
-            Ok((lease, Some(finish))) => self.ended.push((lease, finish)),
+            Ok((lease, Some(finish))) => {
+                self.ended.push((lease, finish));
+                self.reports.extend(self.last.take(lease));
+            }
             Ok((lease, None)) => {
+                self.last.take(lease);
                 tracing::warn!(run_id = %lease.run, "the lease was lost; another consumer has the run");
                 self.active.remove(lease);
             }
@@ -145,12 +156,12 @@ impl Work<'_> {
     /// Writes what ended and claims at most `limit` runs, both at once.
     pub(super) async fn round(&mut self, limit: usize) -> BrokerResult<()> {
         let broker = self.consumer.manager.broker().clone();
-        let batch = self.ended.clone();
+        let (batch, reports) = (self.ended.clone(), self.reports.clone());
         let finish = async {
             if batch.is_empty() {
                 None
             } else {
-                Some(broker.finish(batch).await)
+                Some(broker.report_and_finish(reports, batch).await)
             }
         };
         let claim = async {
@@ -223,6 +234,7 @@ impl Work<'_> {
     }
 
     fn written(&mut self, answers: Vec<Finished>) {
+        self.reports.clear();
         for ((lease, finish), answer) in self.ended.drain(..).zip(answers) {
             self.active.remove(lease);
             match answer {
