@@ -13,6 +13,7 @@ const CARGO_DENY: &str = "0.20.2";
 /// Debian's name for the package that has each program the tests start.
 const PROGRAMS: &[(&str, &str)] = &[
     ("python3", "python3"),
+    ("strace", "strace"),
     ("xz", "xz-utils"),
     ("tar", "tar"),
     ("sha256sum", "coreutils"),

@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use notify::RecommendedWatcher;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 
+use crate::durable::Disk;
 use crate::error::{Fault, Outcome};
 use crate::options::SqliteOptions;
 use crate::reader::{self, ReadJob, Reader};
@@ -177,12 +178,30 @@ impl SqliteBroker {
         Fault::Closed.to_error(&self.url, &self.path)
     }
 
+    /// Writes what a loss of power may not undo.
     async fn write<F, T>(&self, work: F) -> BrokerResult<T>
     where
         F: FnMut(&mut Writing) -> Outcome<T> + Send + 'static,
         T: Send + 'static,
     {
-        let (call, answer) = Call::new(work);
+        self.put(work, true).await
+    }
+
+    /// Writes what a loss of power makes void.
+    async fn note<F, T>(&self, work: F) -> BrokerResult<T>
+    where
+        F: FnMut(&mut Writing) -> Outcome<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.put(work, false).await
+    }
+
+    async fn put<F, T>(&self, work: F, lasts: bool) -> BrokerResult<T>
+    where
+        F: FnMut(&mut Writing) -> Outcome<T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (call, answer) = Call::new(work, lasts);
         let writes = self.writes.as_ref().ok_or_else(|| self.closed())?;
         writes
             .send(Box::new(call))
@@ -196,7 +215,7 @@ impl SqliteBroker {
         F: FnMut(&mut Reading) -> Outcome<T> + Send + 'static,
         T: Send + 'static,
     {
-        let (call, answer) = Call::new(work);
+        let (call, answer) = Call::new(work, false);
         let reads = self.reads.as_ref().ok_or_else(|| self.closed())?;
         reads
             .send(Box::new(call))
@@ -213,8 +232,10 @@ fn connect(
     events: broadcast::Sender<Event>,
 ) -> Outcome<Connections> {
     let connection = connection::writer(options, path, closing)?;
+    let disk = Disk::new(path, options.durability)?;
     let writing = Writing::new(
         connection,
+        disk,
         Arc::clone(&options.clock),
         options.log_cap,
         events,
@@ -261,7 +282,7 @@ impl Broker for SqliteBroker {
     }
 
     async fn claim(&self, request: ClaimRequest) -> BrokerResult<Claimed> {
-        self.write(move |on| claim::claim(on, &request)).await
+        self.note(move |on| claim::claim(on, &request)).await
     }
 
     async fn extend(
@@ -272,8 +293,7 @@ impl Broker for SqliteBroker {
         if leases.is_empty() {
             return Ok(Vec::new());
         }
-        self.write(move |on| lease::extend(on, &leases, lease))
-            .await
+        self.note(move |on| lease::extend(on, &leases, lease)).await
     }
 
     async fn finish(&self, batch: Vec<(LeaseRef, Finish)>) -> BrokerResult<Vec<Finished>> {
@@ -287,7 +307,22 @@ impl Broker for SqliteBroker {
         if reports.is_empty() {
             return Ok(());
         }
-        self.write(move |on| lease::report(on, &reports)).await
+        self.note(move |on| lease::report(on, &reports)).await
+    }
+
+    async fn report_and_finish(
+        &self,
+        reports: Vec<Report>,
+        batch: Vec<(LeaseRef, Finish)>,
+    ) -> BrokerResult<Vec<Finished>> {
+        if batch.is_empty() && reports.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.write(move |on| {
+            lease::report(on, &reports)?;
+            attempt::finish(on, &batch)
+        })
+        .await
     }
 
     async fn tick(&self, ticks: Vec<Tick>) -> BrokerResult<Vec<Ticked>> {
@@ -340,7 +375,7 @@ impl Broker for SqliteBroker {
         if batches.is_empty() {
             return Ok(());
         }
-        self.write(move |on| logs::append(on, &batches)).await
+        self.note(move |on| logs::append(on, &batches)).await
     }
 
     async fn read_logs(
@@ -367,13 +402,12 @@ impl Broker for SqliteBroker {
     }
 
     async fn heartbeat(&self, consumer: ConsumerInfo, ttl: Duration) -> BrokerResult<()> {
-        self.write(move |on| presence::heartbeat(on, &consumer, ttl))
+        self.note(move |on| presence::heartbeat(on, &consumer, ttl))
             .await
     }
 
     async fn farewell(&self, consumer: ConsumerId) -> BrokerResult<()> {
-        self.write(move |on| presence::farewell(on, &consumer))
-            .await
+        self.note(move |on| presence::farewell(on, &consumer)).await
     }
 
     async fn consumers(&self) -> BrokerResult<Vec<ConsumerInfo>> {

@@ -12,8 +12,8 @@ use fluid_core::BrokerError;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::error::{Fault, Outcome};
-use crate::options::{Durability, SqliteOptions};
-use crate::schema;
+use crate::options::SqliteOptions;
+use crate::{durable, schema};
 
 /// Statements that stay prepared; more than the broker has.
 const PREPARED: usize = 256;
@@ -102,13 +102,9 @@ pub(crate) fn writer(
     }
     schema::check(&connection)?;
     share(&connection, options.busy_deadline)?;
-    let synchronous = match options.durability {
-        Durability::Full => "FULL",
-        Durability::Normal => "NORMAL",
-    };
+    durable::set(&connection, options.durability)?;
     connection.execute_batch(&format!(
-        "PRAGMA synchronous = {synchronous};
-         PRAGMA foreign_keys = OFF;
+        "PRAGMA foreign_keys = OFF;
          PRAGMA temp_store = MEMORY;
          PRAGMA cache_size = -{WRITER_CACHE_KIB};
          PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES};

@@ -105,6 +105,7 @@ impl Current {
         result: Option<&str>,
         error: Option<&str>,
     ) -> Outcome<RunState> {
+        on.must_last();
         on.base
             .connection
             .prepare_cached(sql::SET_ENDED)?

@@ -1,5 +1,6 @@
 //! What SQLite says, in the words of [`BrokerError`].
 
+use std::io;
 use std::path::Path;
 
 use fluid_core::BrokerError;
@@ -21,6 +22,8 @@ pub(crate) enum Fault {
     NoWal { mode: String },
     #[error("the file may not be written")]
     ReadOnly,
+    #[error(transparent)]
+    Disk(io::Error),
     #[error("closed")]
     Closed,
 }
@@ -39,6 +42,8 @@ impl Fault {
                     | ErrorCode::CannotOpen
                     | ErrorCode::NotADatabase
             ),
+            // It is committed, and not to be done again.
+            Self::Disk(_) => false,
             _ => true,
         }
     }
@@ -75,6 +80,11 @@ impl Fault {
                 reason: format!(
                     "{path:?} may not be written by this process: give it write permission on the file and its directory"
                 ),
+            },
+            Self::Disk(error) => BrokerError::Unreachable {
+                broker,
+                reason: format!("the disk did not take what was written beside {path:?} ({error})"),
+                source: None,
             },
             Self::Closed => BrokerError::Closed { broker },
         }

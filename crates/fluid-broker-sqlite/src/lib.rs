@@ -21,9 +21,21 @@
 //!
 //! # Durability
 //!
-//! What a call reported as done survives the death of any process at any moment, and, with
-//! [`Durability::Full`] (the default, `synchronous=FULL`), a loss of power. [`Durability::Normal`] commits without
-//! waiting for the disk: the file stays whole, but the last moments before a loss of power may be missing.
+//! What a call reported as done survives the death of any process at any moment. With [`Durability::Full`] (the
+//! default) what must not be lost also survives a loss of power: such calls are answered once the disk has what they
+//! did (`synchronous=FULL`).
+//!
+//! | call | what a loss of power may undo |
+//! |---|---|
+//! | `enqueue`, `tick`, `retry`, `finish`, `cancel`, `purge`, settings | nothing |
+//! | `claim` | the last second, and the runs are claimed anew; nothing for a run that may not be interrupted (`max_interruptions` 0), so that it never starts twice, and nothing if the claim ended runs |
+//! | `extend`, `report`, `append_logs`, `heartbeat`, `farewell` | the last second |
+//!
+//! A loss of power ends every attempt of this machine, and one that goes on elsewhere is adopted by the next claim. So
+//! the calls that tell of a running attempt are answered before the disk has them. It has them with the next call that waits for it, or a second later.
+//!
+//! [`Durability::Normal`] never waits for the disk: the file stays whole, but the last moments before a loss of power
+//! may be missing.
 //!
 //! # Concurrency
 //!
@@ -46,6 +58,7 @@ mod claim;
 mod connection;
 mod counts;
 mod current;
+mod durable;
 mod enqueue;
 mod error;
 mod filter;

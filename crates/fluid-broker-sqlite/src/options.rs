@@ -9,7 +9,8 @@ use fluid_core::{BrokerError, Clock, LogCap, SystemClock};
 /// What survives a loss of power.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// Everything that a call reported as done: each commit waits for the disk (`synchronous=FULL`).
+    /// Everything that must not be lost: the [crate's page](crate#durability) says which calls wait for the disk
+    /// (`synchronous=FULL`).
     #[default]
     Full,
     /// Everything up to some moment of the last seconds: commits don't wait for the disk (`synchronous=NORMAL`).

@@ -121,6 +121,10 @@ fn lease_all(
             run,
             ..
         } = record;
+        if run.max_interruptions == 0 && !way.survives {
+            // It may not start a second time.
+            on.must_last();
+        }
         on.counts.leave(before, task, queue);
         on.counts.enter(Stored::Running, task, queue);
         on.tell(Event::Started {

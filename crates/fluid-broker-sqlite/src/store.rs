@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use tokio::sync::{broadcast, oneshot};
 
 use crate::counts::Counts;
+use crate::durable::Disk;
 use crate::error::Outcome;
 use crate::names::Names;
 use crate::own_leases::OwnLeases;
@@ -40,12 +41,16 @@ pub(crate) struct Writing {
     clock: Arc<dyn Clock>,
     events: broadcast::Sender<Event>,
     untold: Vec<Event>,
+    disk: Disk,
+    /// What the transaction did must survive a loss of power.
+    lasts: bool,
     changes_before: u64,
 }
 
 impl Writing {
     pub(crate) fn new(
         connection: Connection,
+        disk: Disk,
         clock: Arc<dyn Clock>,
         log_cap: LogCap,
         events: broadcast::Sender<Event>,
@@ -59,6 +64,8 @@ impl Writing {
             clock,
             events,
             untold: Vec::new(),
+            disk,
+            lasts: false,
             changes_before: 0,
         }
     }
@@ -91,13 +98,21 @@ impl Writing {
         self.base.names.tasks.name(&self.base.connection, task)
     }
 
-    pub(crate) fn begin(&mut self) -> Outcome<()> {
+    /// Begins a transaction. Unless it is to last, it may be committed before the disk has it.
+    pub(crate) fn begin(&mut self, lasts: bool) -> Outcome<()> {
+        self.disk.before(&self.base.connection, lasts)?;
+        self.lasts = lasts;
         self.base
             .connection
             .prepare_cached("BEGIN IMMEDIATE")?
             .execute([])?;
         self.changes_before = self.base.connection.total_changes();
         Ok(())
+    }
+
+    /// What the transaction does has to survive a loss of power, though its calls alone need not.
+    pub(crate) fn must_last(&mut self) {
+        self.lasts = true;
     }
 
     /// Looks at the clock: each call happens at one instant.
@@ -108,7 +123,15 @@ impl Writing {
     pub(crate) fn commit(&mut self) -> Outcome<()> {
         self.counts.write(&self.base.connection)?;
         self.base.connection.prepare_cached("COMMIT")?.execute([])?;
+        if self.has_written() {
+            self.disk.after(self.lasts)?;
+        }
         Ok(())
+    }
+
+    /// Has the disk take what was committed before it had it.
+    pub(crate) fn catch_up(&mut self) -> Outcome<()> {
+        self.disk.catch_up()
     }
 
     pub(crate) fn roll_back(&mut self) {
@@ -142,6 +165,8 @@ impl Writing {
 /// A call that waits for its thread.
 pub(crate) trait Job<C>: Send {
     fn run(&mut self, on: &mut C) -> Outcome<()>;
+    /// What was answered has to survive a loss of power.
+    fn lasts(&self) -> bool;
     /// Nobody waits for the answer any more.
     fn is_abandoned(&self) -> bool;
     /// Answers with what [`run`](Self::run) brought, or with an error.
@@ -151,15 +176,17 @@ pub(crate) trait Job<C>: Send {
 /// The closure of one call, which may be run again after its transaction failed, and where its answer goes.
 pub(crate) struct Call<F, T> {
     work: F,
+    lasts: bool,
     value: Option<T>,
     reply: oneshot::Sender<BrokerResult<T>>,
 }
 
 impl<F, T> Call<F, T> {
-    pub(crate) fn new(work: F) -> (Self, oneshot::Receiver<BrokerResult<T>>) {
+    pub(crate) fn new(work: F, lasts: bool) -> (Self, oneshot::Receiver<BrokerResult<T>>) {
         let (reply, answer) = oneshot::channel();
         let call = Self {
             work,
+            lasts,
             value: None,
             reply,
         };
@@ -175,6 +202,10 @@ where
     fn run(&mut self, on: &mut C) -> Outcome<()> {
         self.value = Some((self.work)(on)?);
         Ok(())
+    }
+
+    fn lasts(&self) -> bool {
+        self.lasts
     }
 
     fn is_abandoned(&self) -> bool {

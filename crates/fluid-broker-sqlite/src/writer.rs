@@ -42,10 +42,13 @@ impl Writer {
                 biased;
                 job = self.jobs.recv() => match job {
                     Some(job) => self.write_with_what_waits(job),
-                    None => return,
+                    None => return self.catch_up(),
                 },
                 () = self.poke.notified() => self.look_for_changes(),
-                _ = poll.tick() => self.look_for_changes(),
+                _ = poll.tick() => {
+                    self.catch_up();
+                    self.look_for_changes();
+                }
             }
         }
     }
@@ -58,6 +61,14 @@ impl Writer {
         {
             self.version = version;
             self.writing.tell_changed();
+        }
+    }
+
+    fn catch_up(&mut self) {
+        // A disk that does not take it now is told of by the next commit that has to wait for it.
+        if let Err(fault) = self.writing.catch_up() {
+            let error = fault.to_error(&self.broker, &self.path);
+            tracing::warn!(%error, "the last moments may not survive a loss of power");
         }
     }
 
@@ -77,13 +88,14 @@ impl Writer {
             return;
         }
         let Err(fault) = self.transact(&mut group) else {
-            if self.writing.has_written() {
-                watch::announce(&self.path);
-            }
+            // Whoever waits goes on while the other processes are told.
+            self.writing.tell_all();
             for job in group {
                 job.answer(None);
             }
-            self.writing.tell_all();
+            if self.writing.has_written() {
+                watch::announce(&self.path);
+            }
             return;
         };
         self.writing.roll_back();
@@ -100,7 +112,7 @@ impl Writer {
     }
 
     fn transact(&mut self, group: &mut [WriteJob]) -> Outcome<()> {
-        self.writing.begin()?;
+        self.writing.begin(group.iter().any(|job| job.lasts()))?;
         for job in group {
             self.writing.tick();
             job.run(&mut self.writing)?;

@@ -595,6 +595,19 @@ pub trait Broker: Send + Sync + Debug + 'static {
     /// Writes news of running attempts; those whose lease was lost are passed over.
     async fn report(&self, reports: Vec<Report>) -> BrokerResult<()>;
 
+    /// [`report`](Self::report) and then [`finish`](Self::finish): the last that attempts told of themselves, and
+    /// their ends. In one go where the broker can; otherwise each of the two is atomic, as here.
+    async fn report_and_finish(
+        &self,
+        reports: Vec<Report>,
+        batch: Vec<(LeaseRef, Finish)>,
+    ) -> BrokerResult<Vec<Finished>> {
+        if !reports.is_empty() {
+            self.report(reports).await?;
+        }
+        self.finish(batch).await
+    }
+
     /// Fires ticks, each at most once whoever asks and however often; the answers come in the order of `ticks`.
     async fn tick(&self, ticks: Vec<Tick>) -> BrokerResult<Vec<Ticked>>;
 

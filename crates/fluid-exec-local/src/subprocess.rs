@@ -6,6 +6,7 @@ mod guard;
 mod launch;
 mod lines;
 mod output;
+mod pipes;
 mod result;
 mod spawner;
 mod tether;
@@ -16,6 +17,7 @@ use std::fs::Permissions;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,8 +26,9 @@ use fluid_core::{Execution, Executor, ExecutorKind, RawContext, RunError, Task};
 use tempfile::TempDir;
 use tokio::signal::unix::{SignalKind, signal};
 
-use execution::{Job, Pipes, SubprocessExecution};
+use execution::{Job, SubprocessExecution};
 use launch::{FunctionProgram, Launch, start_error};
+use pipes::Ends;
 use result::ResultFile;
 use spawner::Spawner;
 
@@ -63,6 +66,14 @@ struct Started {
     spawner: Spawner,
     /// Only this user may read it. Removed when the executor and its executions are gone.
     results: TempDir,
+    attempts: AtomicU64,
+}
+
+impl Started {
+    /// A name in the directory of results for one more attempt. Short, because the guard reads it byte by byte.
+    fn result_name(&self) -> String {
+        format!("{}.json", self.attempts.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 impl SubprocessExecutor {
@@ -91,7 +102,11 @@ impl SubprocessExecutor {
             .tempdir()?;
         let spawner = Spawner::start(results.path().to_owned())?;
         Ok(started
-            .insert(Arc::new(Started { spawner, results }))
+            .insert(Arc::new(Started {
+                spawner,
+                results,
+                attempts: AtomicU64::new(0),
+            }))
             .clone())
     }
 }
@@ -128,24 +143,26 @@ impl Executor for SubprocessExecutor {
             .started()
             .map_err(|error| start_error(format!("can't prepare child processes: {error}")))?;
         let run = context.run();
-        let name = format!("{}-{}.json", run.id, run.attempt);
+        let name = started.result_name();
         let result = ResultFile::at(started.results.path().join(&name));
         let launch = Launch::of(&task, run, &self.function, &self.env, result.path())?;
-        let (command, explain) = launch.into_parts();
+        let (mut command, explain) = launch.into_parts();
         // Listening begins before the child does, so that no end of it is missed.
         let child_signals = signal(SignalKind::child())
             .map_err(|error| start_error(format!("can't watch child processes: {error}")))?;
-        let mut leader = started
-            .spawner
-            .spawn(command, name)
-            .await
-            .map_err(|error| explain(&error))?;
-        let pipes = Pipes::new(leader.take_pipes())?;
+        let ends = Ends::of(&mut command).map_err(|error| {
+            start_error(format!("can't make pipes to a child process: {error}"))
+        })?;
+        let spawning = started.spawner.spawn(command, name);
+        // While the child starts.
+        let pipes = ends.into_pipes(run.params.expose()).map_err(|error| {
+            start_error(format!("can't use the pipes to a child process: {error}"))
+        })?;
+        let leader = spawning.await.map_err(|error| explain(&error))?;
         let place = format!("pid {}", leader.group().id());
         context.io().execution(place).await;
         let job = Job {
             io: context.io().clone(),
-            params: run.params.expose().clone(),
             task,
             pipes,
             result,

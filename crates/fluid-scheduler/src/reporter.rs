@@ -1,6 +1,7 @@
 //! Stores what running attempts tell: output, progress, where they run and why they don't yet.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fluid_core::{AttemptEvent, AttemptNews, Broker, LeaseRef, LogBatch, Report};
@@ -11,12 +12,38 @@ use crate::backoff::Backoff;
 
 /// How many pieces of news are stored in one go.
 const BATCH: usize = 1024;
-/// How long lines of output may wait for others, so that chatty tasks don't cost a write each line.
+/// How long news may wait for others, so that chatty tasks don't cost a write each line, and short ones none but that
+/// of their end.
 const LINGER: Duration = Duration::from_millis(10);
+
+/// What attempts told last, to be written together with their ends.
+#[derive(Debug, Default)]
+pub(crate) struct LastReports(Mutex<HashMap<LeaseRef, Report>>);
+
+impl LastReports {
+    fn lock(&self) -> MutexGuard<'_, HashMap<LeaseRef, Report>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(&self, report: Report) {
+        self.lock().insert(report.lease, report);
+    }
+
+    /// The report of an attempt that has ended.
+    pub(crate) fn take(&self, lease: LeaseRef) -> Option<Report> {
+        self.lock().remove(&lease)
+    }
+}
 
 /// Stores news until every sender is gone. Nothing is dropped while the broker can't be reached: the channel
 /// fills up and whoever prints has to wait.
-pub(crate) async fn report(broker: &dyn Broker, mut news: mpsc::Receiver<AttemptEvent>) {
+///
+/// The news of an attempt that flushes are left in `last`, except for its output.
+pub(crate) async fn report(
+    broker: &dyn Broker,
+    mut news: mpsc::Receiver<AttemptEvent>,
+    last: &LastReports,
+) {
     let mut batch = Vec::with_capacity(BATCH);
     while news.recv_many(&mut batch, BATCH).await > 0 {
         let deadline = Instant::now() + LINGER;
@@ -27,18 +54,15 @@ pub(crate) async fn report(broker: &dyn Broker, mut news: mpsc::Receiver<Attempt
                 _ => break,
             }
         }
-        store(broker, &mut batch).await;
+        store(broker, &mut batch, last).await;
     }
 }
 
 fn can_wait(event: &AttemptEvent) -> bool {
-    matches!(
-        event.what,
-        AttemptNews::Output(_) | AttemptNews::Progress(_)
-    )
+    !matches!(event.what, AttemptNews::Flush(_))
 }
 
-async fn store(broker: &dyn Broker, batch: &mut Vec<AttemptEvent>) {
+async fn store(broker: &dyn Broker, batch: &mut Vec<AttemptEvent>, last: &LastReports) {
     let mut logs: HashMap<LeaseRef, LogBatch> = HashMap::new();
     let mut reports: HashMap<LeaseRef, Report> = HashMap::new();
     let mut flushes = Vec::new();
@@ -60,7 +84,12 @@ async fn store(broker: &dyn Broker, batch: &mut Vec<AttemptEvent>) {
             AttemptNews::Progress(progress) => of(&mut reports, lease).progress = Some(progress),
             AttemptNews::Execution(place) => of(&mut reports, lease).execution = Some(place),
             AttemptNews::Waiting(why) => of(&mut reports, lease).waiting = Some(why),
-            AttemptNews::Flush(done) => flushes.push(done),
+            AttemptNews::Flush(done) => {
+                if let Some(report) = reports.remove(&lease) {
+                    last.put(report);
+                }
+                flushes.push(done);
+            }
         }
     }
     let logs: Vec<_> = logs.into_values().collect();

@@ -4,6 +4,7 @@
 
 mod claims;
 mod conformance;
+mod durability;
 mod faults;
 mod migration;
 mod named_runs;

@@ -102,6 +102,8 @@ async fn an_idle_claim_writes_nothing_and_wakes_nobody() {
         let modified = fs::metadata(file).unwrap().modified().unwrap();
         (fs::metadata(log).unwrap().len(), modified)
     };
+    // Who enqueues is answered before the other processes are told; the writer does one thing at a time.
+    broker.claim(wish_for("a", 10)).await.unwrap();
     let before = state();
     for _ in 0..100 {
         let claimed = broker.claim(wish_for("a", 10)).await.unwrap();
@@ -110,6 +112,7 @@ async fn an_idle_claim_writes_nothing_and_wakes_nobody() {
     assert_eq!(state(), before);
 
     enqueue(&other, vec![new_run("a")]).await.unwrap();
+    other.claim(wish_for("b", 10)).await.unwrap();
     assert_ne!(state(), before, "what is written shows");
 }
 

@@ -1,58 +1,28 @@
 //! One child process from its start to its outcome.
 
-use std::process::{ChildStderr, ChildStdin, ChildStdout};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fluid_core::{
-    AttemptIo, ErrorKind, Execution, JsonText, LogStream, Outcome, RunError, Task, TaskBody,
-};
+use fluid_core::{AttemptIo, ErrorKind, Execution, LogStream, Outcome, RunError, Task, TaskBody};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::io::{AsyncRead, AsyncWriteExt};
-use tokio::process;
+use tokio::io::AsyncRead;
 use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 
 use super::Started;
 use super::group::{Ending, Group};
-use super::launch::start_error;
 use super::output::{Output, Read, Stop};
+use super::pipes::Pipes;
 use super::result::{Ended, ResultFile};
 use super::spawner::Leader;
-
-/// A child's pipes as the runtime reads and writes them.
-pub(super) struct Pipes {
-    stdin: process::ChildStdin,
-    stdout: process::ChildStdout,
-    stderr: process::ChildStderr,
-}
-
-impl Pipes {
-    pub(super) fn new(
-        pipes: (Option<ChildStdin>, Option<ChildStdout>, Option<ChildStderr>),
-    ) -> Result<Self, RunError> {
-        let (Some(stdin), Some(stdout), Some(stderr)) = pipes else {
-            return Err(start_error("the child process has no pipes"));
-        };
-        let unusable = |error: std::io::Error| {
-            start_error(format!("can't use a pipe to the child process: {error}"))
-        };
-        Ok(Self {
-            stdin: process::ChildStdin::from_std(stdin).map_err(unusable)?,
-            stdout: process::ChildStdout::from_std(stdout).map_err(unusable)?,
-            stderr: process::ChildStderr::from_std(stderr).map_err(unusable)?,
-        })
-    }
-}
 
 /// What carrying an execution out takes, besides its process.
 pub(super) struct Job {
     pub(super) task: Arc<Task>,
     pub(super) io: AttemptIo,
-    pub(super) params: JsonText,
     pub(super) pipes: Pipes,
     pub(super) result: ResultFile,
     pub(super) child_signals: Signal,
@@ -131,7 +101,6 @@ async fn carry_out(job: Job, group: Group, stop: Arc<Stop>) -> Outcome {
     let Job {
         task,
         io,
-        params,
         pipes,
         result,
         mut child_signals,
@@ -148,7 +117,7 @@ async fn carry_out(job: Job, group: Group, stop: Arc<Stop>) -> Outcome {
         ending,
         stdout.pass_on(&io, &stop),
         stderr.pass_on(&io, &stop),
-        feed(pipes.stdin, params, &stop.ended),
+        pipes.input.write_rest(&stop.ended),
     );
     // What is left of the group ends with its leader.
     group.kill();
@@ -186,18 +155,6 @@ async fn ending(group: Group, child_signals: &mut Signal) -> std::io::Result<End
                 "the runtime tells of no signals any more",
             ));
         }
-    }
-}
-
-/// Gives the process its parameters. A program that does not want them may close its end or never read.
-async fn feed(mut stdin: process::ChildStdin, params: JsonText, ended: &CancellationToken) {
-    let write = async {
-        let _ = stdin.write_all(params.as_str().as_bytes()).await;
-    };
-    tokio::select! {
-        biased;
-        () = write => {}
-        () = ended.cancelled() => {}
     }
 }
 

@@ -2,6 +2,7 @@
 //! started.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -56,6 +57,8 @@ rm -rf -- "$1"
 pub(super) struct Guard {
     process: Process,
     groups: BTreeSet<i32>,
+    /// Lines about groups that left, which go with the next line.
+    untold: String,
     directory: PathBuf,
 }
 
@@ -71,6 +74,7 @@ impl Guard {
         Self {
             process: Process::NotStarted,
             groups: BTreeSet::new(),
+            untold: String::new(),
             directory,
         }
     }
@@ -79,7 +83,8 @@ impl Guard {
     /// one that was killed.
     pub(super) fn expects(&mut self, file: &str) -> bool {
         self.revive();
-        if self.tell(&format!("? {file}\n")).is_err() {
+        let left = std::mem::take(&mut self.untold);
+        if self.tell(&format!("{left}? {file}\n")).is_err() {
             self.revive();
             let _ = self.tell(&format!("? {file}\n"));
         }
@@ -98,11 +103,20 @@ impl Guard {
         self.tell_or_retell("?\n");
     }
 
-    /// A group has ended. To be called while its leader is not waited for yet, so that its id is still its own.
+    /// A group has ended. The guard hears of it with the next child that it [expects](Self::expects) or by
+    /// [`tell_rest`](Self::tell_rest): until then the leader may not be waited for, so that its id is still its own.
     pub(super) fn left(&mut self, group: Pid) {
         let group = group.as_raw_nonzero().get();
         if self.groups.remove(&group) {
-            self.tell_or_retell(&format!("- {group}\n"));
+            let _ = writeln!(self.untold, "- {group}");
+        }
+    }
+
+    /// Tells of the groups that left.
+    pub(super) fn tell_rest(&mut self) {
+        let left = std::mem::take(&mut self.untold);
+        if !left.is_empty() {
+            self.tell_or_retell(&left);
         }
     }
 
@@ -237,6 +251,7 @@ mod tests {
             guard.joined(Pid::from_child(child));
         }
         guard.left(Pid::from_child(&children[1]));
+        guard.tell_rest();
         guard.expects("missing.json");
         guard.failed_to_join();
         drop(guard);

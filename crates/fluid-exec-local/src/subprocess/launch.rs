@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use fluid_core::child::{
     ATTEMPT_VARIABLE, ChildRun, PARAM_PREFIX, RESULT_VARIABLE, ROOT_ID_VARIABLE, RUN_ID_VARIABLE,
@@ -29,7 +29,7 @@ pub(super) struct Launch {
 }
 
 impl Launch {
-    /// The process for an attempt, its pipes and its environment.
+    /// The process for an attempt and its environment, without pipes.
     pub(super) fn of(
         task: &Task,
         run: &TaskRun,
@@ -53,9 +53,6 @@ impl Launch {
             .env(ATTEMPT_VARIABLE, run.attempt.to_string())
             .env(ROOT_ID_VARIABLE, run.root.unwrap_or(run.id).to_string())
             .env(RESULT_VARIABLE, result)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
             .process_group(0);
         match &task.body {
             TaskBody::Function(_) => {

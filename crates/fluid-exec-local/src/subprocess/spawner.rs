@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
+use std::process::{Child, Command};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,9 @@ use super::group::Group;
 use super::guard::Guard;
 use super::tether::tether;
 
-/// How often the thread looks whether a killed child has ended.
+/// How long a child whose execution is over may stay to be waited for, and how often the thread looks whether one
+/// that was killed has ended. Whoever waits for the execution goes first, and the guard is told of the next child
+/// in one go.
 const REAP_INTERVAL: Duration = Duration::from_millis(5);
 /// How long the thread waits at its own end for killed children: more is up to the kernel.
 const REAP_PATIENCE: Duration = Duration::from_secs(1);
@@ -47,9 +49,13 @@ impl Spawner {
         Ok(Self { orders })
     }
 
-    /// Starts a child, which has to lead a group of its own and has this result file. If this is dropped the child
-    /// is killed.
-    pub(super) async fn spawn(&self, command: Command, result_file: String) -> io::Result<Leader> {
+    /// Starts a child, at once: it has to lead a group of its own and has this result file. If the future is
+    /// dropped the child is killed.
+    pub(super) fn spawn(
+        &self,
+        command: Command,
+        result_file: String,
+    ) -> impl Future<Output = io::Result<Leader>> + use<> {
         let (reply, answer) = oneshot::channel();
         let order = Order::Spawn {
             command: Box::new(command),
@@ -57,9 +63,14 @@ impl Spawner {
             spawner: self.clone(),
             reply,
         };
-        let gone = || io::Error::other("the thread that starts processes is gone");
-        self.orders.send(order).map_err(|_| gone())?;
-        answer.await.map_err(|_| gone())?
+        let sent = self.orders.send(order).is_ok();
+        async move {
+            let gone = || io::Error::other("the thread that starts processes is gone");
+            if !sent {
+                return Err(gone());
+            }
+            answer.await.map_err(|_| gone())?
+        }
     }
 }
 
@@ -75,15 +86,6 @@ impl Leader {
     pub(super) fn group(&self) -> Group {
         self.group
     }
-
-    /// The pipes to the child, once.
-    pub(super) fn take_pipes(
-        &mut self,
-    ) -> (Option<ChildStdin>, Option<ChildStdout>, Option<ChildStderr>) {
-        self.child.as_mut().map_or((None, None, None), |child| {
-            (child.stdin.take(), child.stdout.take(), child.stderr.take())
-        })
-    }
 }
 
 impl Drop for Leader {
@@ -95,13 +97,17 @@ impl Drop for Leader {
     }
 }
 
-fn serve(orders: &Receiver<Order>, mut guard: Guard) {
-    let mut dying = Vec::new();
+fn serve(orders: &Receiver<Order>, guard: Guard) {
+    let mut thread = Thread {
+        guard,
+        dying: Vec::new(),
+    };
+    let mut look_at = Instant::now();
     loop {
-        let order = if dying.is_empty() {
+        let order = if thread.dying.is_empty() {
             orders.recv().map_err(|_| RecvTimeoutError::Disconnected)
         } else {
-            orders.recv_timeout(REAP_INTERVAL)
+            orders.recv_timeout(look_at.saturating_duration_since(Instant::now()))
         };
         match order {
             Ok(Order::Spawn {
@@ -109,56 +115,93 @@ fn serve(orders: &Receiver<Order>, mut guard: Guard) {
                 result_file,
                 spawner,
                 reply,
-            }) => {
-                // When nobody waits for it any more the leader is dropped, and so killed.
-                let _ = reply.send(spawn(*command, &result_file, spawner, &mut guard));
+            }) => thread.spawn(*command, &result_file, spawner, reply),
+            Ok(Order::Reap(child)) => {
+                if thread.dying.is_empty() {
+                    look_at = Instant::now() + REAP_INTERVAL;
+                }
+                thread.dying.push(child);
             }
-            Ok(Order::Reap(child)) => dying.push(child),
-            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Timeout) => {
+                thread.reap();
+                look_at = Instant::now() + REAP_INTERVAL;
+            }
             Err(RecvTimeoutError::Disconnected) => break,
         }
-        dying.retain_mut(|child| !reap(child, &mut guard));
     }
     let deadline = Instant::now() + REAP_PATIENCE;
-    while !dying.is_empty() && Instant::now() < deadline {
+    thread.reap();
+    while !thread.dying.is_empty() && Instant::now() < deadline {
         std::thread::sleep(REAP_INTERVAL);
-        dying.retain_mut(|child| !reap(child, &mut guard));
+        thread.reap();
     }
 }
 
-fn spawn(
-    mut command: Command,
-    result_file: &str,
-    spawner: Spawner,
-    guard: &mut Guard,
-) -> io::Result<Leader> {
-    if !guard.expects(result_file) {
-        tether(&mut command);
+/// What the thread knows.
+struct Thread {
+    guard: Guard,
+    /// Children whose executions are over, and which are not waited for yet.
+    dying: Vec<Child>,
+}
+
+impl Thread {
+    fn spawn(
+        &mut self,
+        mut command: Command,
+        result_file: &str,
+        spawner: Spawner,
+        reply: oneshot::Sender<io::Result<Leader>>,
+    ) {
+        let ended = self.take_ended();
+        if !self.guard.expects(result_file) {
+            tether(&mut command);
+        }
+        match command.spawn() {
+            Ok(child) => {
+                let group = Group::led_by(Pid::from_child(&child));
+                let leader = Leader {
+                    child: Some(child),
+                    group,
+                    spawner,
+                };
+                // Before the guard, which expects it, learns of its group. When nobody waits for it any more the
+                // leader is dropped, and so killed.
+                drop(command);
+                let _ = reply.send(Ok(leader));
+                self.guard.joined(group.id());
+            }
+            Err(error) => {
+                let _ = reply.send(Err(error));
+                self.guard.failed_to_join();
+            }
+        }
+        wait_for(ended);
     }
-    match command.spawn() {
-        Ok(child) => {
-            let group = Group::led_by(Pid::from_child(&child));
-            guard.joined(group.id());
-            Ok(Leader {
-                child: Some(child),
-                group,
-                spawner,
-            })
-        }
-        Err(error) => {
-            guard.failed_to_join();
-            Err(error)
-        }
+
+    /// Waits for the children that have ended.
+    fn reap(&mut self) {
+        let ended = self.take_ended();
+        self.guard.tell_rest();
+        wait_for(ended);
+    }
+
+    /// The children that have ended; the guard is to be told before they are waited for.
+    fn take_ended(&mut self) -> Vec<Child> {
+        let guard = &mut self.guard;
+        let ended = self.dying.extract_if(.., |child| {
+            let group = Group::led_by(Pid::from_child(child));
+            let ended = !matches!(group.ending(), Ok(None));
+            if ended {
+                guard.left(group.id());
+            }
+            ended
+        });
+        ended.collect()
     }
 }
 
-/// Waits for a child that has ended, and says whether it is gone.
-fn reap(child: &mut Child, guard: &mut Guard) -> bool {
-    let group = Group::led_by(Pid::from_child(child));
-    if matches!(group.ending(), Ok(None)) {
-        return false;
+fn wait_for(ended: Vec<Child>) {
+    for mut child in ended {
+        let _ = child.wait();
     }
-    guard.left(group.id());
-    let _ = child.wait();
-    true
 }

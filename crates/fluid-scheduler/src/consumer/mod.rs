@@ -128,16 +128,17 @@ impl TaskConsumer {
     pub async fn run(&self, stop: CancellationToken) -> BrokerResult<()> {
         let (news, received) = mpsc::channel(NEWS);
         let active = active::ActiveRuns::default();
+        let last = reporter::LastReports::default();
         let draining = stop.clone();
         let over = CancellationToken::new();
         let work = async {
-            let result = self.work(&stop, &active, news).await;
+            let result = self.work(&stop, &active, &last, news).await;
             over.cancel();
             result
         };
         let (result, (), (), ()) = tokio::join!(
             work,
-            reporter::report(&**self.manager.broker(), received),
+            reporter::report(&**self.manager.broker(), received, &last),
             self.renew(&active, &over),
             self.be_present(&active, &draining, &over),
         );

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use fluid_core::{
     AttemptEvent, AttemptIo, BrokerError, BrokerResult, ChildQueue, ClaimRequest, Claimed,
-    ErrorKind, Event, Finish, Finished, LeaseRef, LeaseToken, RawContext, RunError, TaskRun,
+    ErrorKind, Event, Finish, Finished, LeaseRef, LeaseToken, RawContext, Report, RunError,
+    TaskLimits, TaskRun,
 };
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -21,6 +22,7 @@ use super::TaskConsumer;
 use super::active::ActiveRuns;
 use crate::attempt::{Plan, carry_out};
 use crate::backoff::Backoff;
+use crate::reporter::LastReports;
 
 /// An attempt that ended and what to write of it; `None` when its lease was lost.
 type Ended = (LeaseRef, Option<Finish>);
@@ -29,11 +31,14 @@ type Ended = (LeaseRef, Option<Finish>);
 pub(super) struct Work<'a> {
     pub(super) consumer: &'a TaskConsumer,
     pub(super) active: &'a ActiveRuns,
+    last: &'a LastReports,
     news: mpsc::Sender<AttemptEvent>,
     children: Arc<dyn ChildQueue>,
     pub(super) attempts: JoinSet<Ended>,
     /// Ended, and not written yet.
     ended: Vec<(LeaseRef, Finish)>,
+    /// What they told last, to be written with it.
+    reports: Vec<Report>,
     /// There may be something to claim.
     look: bool,
     /// The broker said, or the poll interval says, to look again then.
@@ -49,16 +54,19 @@ impl TaskConsumer {
         &self,
         stop: &CancellationToken,
         active: &ActiveRuns,
+        last: &LastReports,
         news: mpsc::Sender<AttemptEvent>,
     ) -> BrokerResult<()> {
         let mut events = self.manager.broker().subscribe();
         let mut work = Work {
             consumer: self,
             active,
+            last,
             news,
             children: Arc::new(self.manager.clone()),
             attempts: JoinSet::new(),
             ended: Vec::new(),
+            reports: Vec::new(),
             look: true,
             look_at: Instant::now(),
             rest_until: None,
@@ -103,7 +111,7 @@ impl Work<'_> {
                 Some(ended) = self.attempts.join_next() => self.note(ended),
                 () = sleep_until(self.look_at), if !self.look => self.look = true,
                 event = events.recv(), if !self.look => match event {
-                    Ok(event) => self.look |= wakes(&event),
+                    Ok(event) => self.look |= wakes(&event, &self.consumer.limits),
                     Err(RecvError::Lagged(_)) => self.look = true,
                     Err(RecvError::Closed) => {
                         self.look_at = Instant::now() + self.consumer.config.poll;
@@ -130,7 +138,7 @@ impl Work<'_> {
         }
         loop {
             match events.try_recv() {
-                Ok(event) => self.look |= wakes(&event),
+                Ok(event) => self.look |= wakes(&event, &self.consumer.limits),
                 Err(TryRecvError::Lagged(_)) => self.look = true,
                 Err(_) => break,
             }
@@ -139,8 +147,12 @@ impl Work<'_> {
 
     pub(super) fn note(&mut self, ended: Result<Ended, tokio::task::JoinError>) {
         match ended {
-            Ok((lease, Some(finish))) => self.ended.push((lease, finish)),
+            Ok((lease, Some(finish))) => {
+                self.ended.push((lease, finish));
+                self.reports.extend(self.last.take(lease));
+            }
             Ok((lease, None)) => {
+                self.last.take(lease);
                 tracing::warn!(run_id = %lease.run, "the lease was lost; another consumer has the run");
                 self.active.remove(lease);
             }
@@ -152,12 +164,12 @@ impl Work<'_> {
     /// Writes what ended and claims at most `limit` runs, both at once.
     pub(super) async fn round(&mut self, limit: usize) -> BrokerResult<()> {
         let broker = self.consumer.manager.broker().clone();
-        let batch = self.ended.clone();
+        let (batch, reports) = (self.ended.clone(), self.reports.clone());
         let finish = async {
             if batch.is_empty() {
                 None
             } else {
-                Some(broker.finish(batch).await)
+                Some(broker.report_and_finish(reports, batch).await)
             }
         };
         let claim = async {
@@ -230,6 +242,7 @@ impl Work<'_> {
     }
 
     fn written(&mut self, answers: Vec<Finished>) {
+        self.reports.clear();
         for ((lease, finish), answer) in self.ended.drain(..).zip(answers) {
             self.active.remove(lease);
             match answer {
@@ -308,10 +321,14 @@ fn failed(backoff: &mut Backoff, error: BrokerError) -> BrokerResult<Duration> {
     }
 }
 
-/// Whether an event may mean that there is something to claim.
-fn wakes(event: &Event) -> bool {
-    matches!(
-        event,
-        Event::Enqueued { .. } | Event::Finished { .. } | Event::Changed
-    )
+/// Whether an event may mean that there is something to claim under these limits.
+fn wakes(event: &Event, limits: &[TaskLimits]) -> bool {
+    match event {
+        Event::Enqueued { .. } | Event::Changed => true,
+        // An end makes room for the next run only where the number of runs is limited.
+        Event::Finished { task, .. } => limits
+            .iter()
+            .any(|limits| limits.task == *task && limits.max_concurrency > 0),
+        _ => false,
+    }
 }

@@ -84,6 +84,16 @@ pub(super) async fn a_lost_lease_cannot_report(stage: Stage<'_>) {
     assert_eq!(stage.get(held.run.id).await, held.run);
 }
 
+pub(super) async fn a_lost_lease_cannot_report_with_its_end(stage: Stage<'_>) {
+    let (lost, held) = lost_and_held(&stage).await;
+    let mut report = Report::new(lost.lease());
+    report.execution = Some("pid 1".to_owned());
+    let batch = vec![(lost.lease(), success())];
+    let finished = stage.broker.report_and_finish(vec![report], batch).await;
+    assert_eq!(finished.unwrap(), [Finished::Lost]);
+    assert_eq!(stage.get(held.run.id).await, held.run);
+}
+
 pub(super) async fn a_made_up_token_opens_nothing(stage: Stage<'_>) {
     let run = stage.enqueue_one("a").await;
     let taken = stage.claim_one("a").await;

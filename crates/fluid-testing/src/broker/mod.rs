@@ -131,6 +131,7 @@ macro_rules! __broker_cases {
                 a_lost_lease_cannot_finish_the_run,
                 a_lost_lease_cannot_be_extended,
                 a_lost_lease_cannot_report,
+                a_lost_lease_cannot_report_with_its_end,
                 a_made_up_token_opens_nothing,
                 the_token_of_one_run_does_not_fit_another,
                 an_extended_lease_does_not_run_out,
@@ -275,6 +276,7 @@ macro_rules! __broker_cases {
                 a_report_is_stored_with_the_run,
                 what_a_report_leaves_out_stays,
                 the_last_of_several_reports_stands,
+                a_report_with_the_end_is_stored_before_it,
                 progress_is_gone_when_the_attempt_ended,
                 a_report_does_not_extend_the_lease,
             }

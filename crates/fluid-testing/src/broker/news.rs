@@ -1,6 +1,6 @@
 //! What a running attempt tells: how far it is, where it runs, why it does not run yet.
 
-use fluid_core::{DEFAULT_LEASE, Finish, Progress, Report};
+use fluid_core::{DEFAULT_LEASE, Finish, Finished, Progress, Report, RunState};
 
 use super::stage::{Stage, Taken, retry_in, success, wish};
 
@@ -54,6 +54,35 @@ pub(super) async fn the_last_of_several_reports_stands(stage: Stage<'_>) {
     });
     stage.broker.report(reports.to_vec()).await.unwrap();
     assert_eq!(stage.get(run).await.progress, Some(Progress::new(0.3, "")));
+}
+
+fn report(taken: &Taken, execution: &str) -> Report {
+    let mut report = Report::new(taken.lease());
+    report.execution = Some(execution.to_owned());
+    report
+}
+
+pub(super) async fn a_report_with_the_end_is_stored_before_it(stage: Stage<'_>) {
+    stage.enqueue_one("a").await;
+    stage.enqueue_one("b").await;
+    let (one, other) = (stage.claim_one("a").await, stage.claim_one("b").await);
+    let finished = stage
+        .broker
+        .report_and_finish(
+            vec![report(&one, "pid 1"), report(&other, "pid 2")],
+            vec![
+                (one.lease(), success()),
+                (other.lease(), retry_in(0, "wobbled")),
+            ],
+        )
+        .await
+        .unwrap();
+    let expected = [RunState::Success, RunState::Queued].map(Finished::Written);
+    assert_eq!(finished, expected);
+    let ended = stage.get(one.run.id).await;
+    assert_eq!(ended.execution.as_deref(), Some("pid 1"));
+    let attempts = stage.attempts(other.run.id).await;
+    assert_eq!(attempts[0].execution.as_deref(), Some("pid 2"));
 }
 
 pub(super) async fn progress_is_gone_when_the_attempt_ended(stage: Stage<'_>) {

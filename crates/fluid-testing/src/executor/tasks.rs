@@ -205,7 +205,8 @@ const SECRET_PROGRAMS: &[(&str, &str)] = &[
         "secret_written",
         r#"cat >"$FLUID_RESULT_PATH"; env | grep -ac '^FLUID_PARAM_'"#,
     ),
-    ("secret_waits", "echo ready; exec sleep 1000"),
+    // Not as its last command: a process that is about to be another program shows no command line.
+    ("secret_waits", "echo ready; sleep 1000; :"),
 ];
 
 fn program(name: &str, script: &str) -> Made {
