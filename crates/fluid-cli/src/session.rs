@@ -81,8 +81,15 @@ impl Session {
         detector::executor(self.executor_wanted.or(file), in_cluster)
     }
 
-    /// The executors of this process. Children find the broker, the file and this binary in their environment.
+    /// The executors of this process.
     pub(crate) fn executors(&self, choice: &ExecutorChoice) -> Result<Executors, Failure> {
+        Ok(Executors::new(choice.kind)
+            .with(Arc::new(InlineExecutor))
+            .with(Arc::new(self.subprocess_executor()?)))
+    }
+
+    /// The executor of child processes. They find the broker, the file and this binary in their environment.
+    pub(crate) fn subprocess_executor(&self) -> Result<SubprocessExecutor, Failure> {
         let mut subprocess = SubprocessExecutor::builder();
         match self.broker_choice()?.url {
             BrokerUrl::Memory => {}
@@ -96,9 +103,7 @@ impl Session {
         if let Ok(binary) = std::env::current_exe() {
             subprocess = subprocess.env(CLI_VARIABLE, binary.to_string_lossy());
         }
-        Ok(Executors::new(choice.kind)
-            .with(Arc::new(InlineExecutor))
-            .with(Arc::new(subprocess.build())))
+        Ok(subprocess.build())
     }
 
     /// The tasks and their broker, opened at the first call.
