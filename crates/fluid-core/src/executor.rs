@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::broker::Broker;
 use crate::context::RawContext;
 use crate::error::RunError;
 use crate::id::{LeaseToken, RunId};
@@ -54,6 +55,13 @@ pub trait Executor: Send + Sync + Debug + 'static {
         task: Arc<Task>,
         context: RawContext,
     ) -> Result<Box<dyn Execution>, RunError>;
+
+    /// Ends executions that nobody waits for any more, because their run is over or unknown to `broker`. `tasks`
+    /// are those that this executor carries out. A consumer asks for it now and then if executions survive it.
+    /// Cancellation safe: what was not ended is ended the next time.
+    async fn sweep(&self, tasks: &[Arc<Task>], broker: &dyn Broker) {
+        let _ = (tasks, broker);
+    }
 }
 
 /// One started attempt. Dropping it ends the execution, unless its executor
@@ -174,7 +182,10 @@ impl AttemptIo {
 
     /// Why the attempt does not run yet; `None` once it does.
     pub async fn waiting(&self, why: Option<String>) {
-        *self.waiting.lock().unwrap_or_else(PoisonError::into_inner) = why.clone();
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone_from(&why);
         self.send(AttemptNews::Waiting(why)).await;
     }
 

@@ -4,6 +4,8 @@ mod active;
 mod drain;
 mod presence;
 mod renewal;
+mod stored;
+mod sweep;
 mod work;
 
 use std::sync::Arc;
@@ -135,11 +137,12 @@ impl TaskConsumer {
             over.cancel();
             result
         };
-        let (result, (), (), ()) = tokio::join!(
+        let (result, (), (), (), ()) = tokio::join!(
             work,
             reporter::report(&**self.manager.broker(), received),
             self.renew(&active, &over),
             self.be_present(&active, &draining, &over),
+            self.sweep(&over),
         );
         result
     }
