@@ -49,6 +49,7 @@
 //! | `status` | `{"broker", "executor", "states", "queues", "oldest_queued", "consumers", "next", "disabled_tasks", "paused_queues"}` |
 //! | `enable`, `disable` | `{"task", "enabled"}` |
 //! | `pause`, `resume` | `{"queue", "paused"}` |
+//! | `k8s check` | `{"findings": [{"namespace", "subject", "verdict": "good" \| "lacking" \| "bad" \| "unknown", "detail"}]}` |
 //! | `init` | `{"written"}` |
 //! | `serve` | lines of `{"event": "serving" \| "started" \| "output" \| "finished" \| "stopping" \| "stopped", …}` |
 //!
@@ -62,6 +63,8 @@ mod config;
 mod detector;
 mod exit;
 mod failure;
+#[cfg(feature = "k8s")]
+mod k8s;
 mod logging;
 mod output;
 mod progress;

@@ -53,6 +53,16 @@ impl Cluster {
         self.ask(create).await
     }
 
+    /// Has the API server look at a Job without making it.
+    pub(crate) async fn try_job(&self, namespace: &str, job: &Value) -> Result<(), Fault> {
+        let how = PostParams {
+            dry_run: true,
+            field_manager: None,
+        };
+        let create = Request::new(jobs(namespace)).create(&how, bytes(job));
+        self.ask::<Value>(create).await.map(|_| ())
+    }
+
     pub(crate) async fn job(&self, namespace: &str, name: &str) -> Result<Job, Fault> {
         self.ask(Request::new(jobs(namespace)).get(name, &GetParams::default()))
             .await
@@ -94,6 +104,7 @@ impl Cluster {
         namespace: &str,
         verb: &str,
         (group, resource): (&str, &str),
+        name: Option<&str>,
     ) -> Result<bool, Fault> {
         let (resource, part) = resource.split_once('/').unwrap_or((resource, ""));
         let review = json!({
@@ -101,6 +112,7 @@ impl Cluster {
             "kind": "SelfSubjectAccessReview",
             "spec": {"resourceAttributes": {
                 "namespace": namespace, "verb": verb, "group": group, "resource": resource, "subresource": part,
+                "name": name,
             }},
         });
         let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";

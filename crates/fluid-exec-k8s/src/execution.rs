@@ -311,14 +311,7 @@ impl Attempt {
                 "there is no Deployment \"{deployment}\" in namespace \"{namespace}\" to make Jobs like: {why}; \
                  set FLUID_TASK_CONSUMER_K8S_NAMESPACE and FLUID_TASK_CONSUMER_K8S_DEPLOYMENT"
             ),
-            Fault::Denied(why)
-            | Fault::NotFound(why)
-            | Fault::Conflict(why)
-            | Fault::Quota(why)
-            | Fault::Away { why, .. } => {
-                format!("can't {what} in namespace \"{namespace}\": {why}")
-            }
-            Fault::Exists => format!("can't {what} in namespace \"{namespace}\": there is one"),
+            other => format!("can't {what} in namespace \"{namespace}\": {other}"),
         }
     }
 

@@ -1,5 +1,6 @@
 //! What an answer of the API server that is no success means for those who asked.
 
+use std::fmt;
 use std::time::Duration;
 
 use kube::core::Status;
@@ -24,6 +25,20 @@ pub(crate) enum Fault {
     Conflict(String),
     /// It will never be granted: what was asked for is wrong, or some policy forbids it.
     Denied(String),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exists => f.write_str("there is one already"),
+            Self::Away { why, .. }
+            | Self::Refused(why)
+            | Self::Quota(why)
+            | Self::NotFound(why)
+            | Self::Conflict(why)
+            | Self::Denied(why) => f.write_str(why),
+        }
+    }
 }
 
 impl Fault {

@@ -2,6 +2,7 @@
 //!
 //! (being written)
 
+mod check;
 mod cluster;
 mod execution;
 mod executor;
@@ -13,6 +14,7 @@ mod namespace;
 mod output;
 mod pace;
 mod patch;
+pub mod rbac;
 mod sight;
 mod store;
 mod sweep;
@@ -22,6 +24,7 @@ mod templates;
 mod verdict;
 mod view;
 
+pub use check::{Finding, FindingVerdict, targets};
 pub use executor::{K8sExecutor, K8sExecutorBuilder};
 pub use identity::{ATTEMPT_LABEL, OWNER_LABEL, RUN_LABEL, TASK_LABEL};
 pub use kube;

@@ -127,7 +127,9 @@ impl Namespace {
         if self.secrets.granted.load(Ordering::Relaxed) {
             return Ok(true);
         }
-        let may = cluster.may(&self.name, "create", ("", "secrets")).await?;
+        let may = cluster
+            .may(&self.name, "create", ("", "secrets"), None)
+            .await?;
         self.secrets.granted.store(may, Ordering::Relaxed);
         if !may && !self.secrets.told.swap(true, Ordering::Relaxed) {
             tracing::warn!(

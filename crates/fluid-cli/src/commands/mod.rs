@@ -4,6 +4,8 @@ mod enqueue;
 mod exec;
 mod follow;
 mod init;
+#[cfg(feature = "k8s")]
+mod k8s;
 mod runs;
 mod serve;
 mod status;
@@ -16,7 +18,9 @@ use clap_complete::generate;
 
 use crate::args::{Action, command_for};
 use crate::exit::Exit;
-use crate::failure::{Done, Failure};
+use crate::failure::Done;
+#[cfg(not(feature = "k8s"))]
+use crate::failure::Failure;
 use crate::session::Session;
 
 pub(crate) async fn run(session: Arc<Session>, action: Action) -> Done {
@@ -31,6 +35,9 @@ pub(crate) async fn run(session: Arc<Session>, action: Action) -> Done {
         Action::Resume(args) => tasks::pause(&session, &args, false).await,
         Action::Runs(action) => runs::run(&session, action).await,
         Action::Status => status::status(&session).await,
+        #[cfg(feature = "k8s")]
+        Action::K8s(action) => k8s::run(&session, &action).await,
+        #[cfg(not(feature = "k8s"))]
         Action::K8s(_) => Err(Failure::usage("Kubernetes is not in this build")
             .help("use a build with the feature k8s")),
         Action::Init(args) => init::init(&session, &args),
