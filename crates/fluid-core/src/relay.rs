@@ -73,28 +73,16 @@ pub struct RelayReport {
 }
 
 impl RelayReport {
-    /// Writes the report over what `path` holds, in at most `limit` bytes. The file is not replaced: in a
-    /// container it is a mount. A result that does not fit becomes an error, an error's message is cut.
-    ///
-    /// # Errors
-    /// When the file can't be written.
-    pub fn write(&self, path: &Path, limit: usize) -> io::Result<()> {
-        let text = self.fitted(limit)?;
-        let mut file = std::fs::OpenOptions::new()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(path)?;
-        file.write_all(text.as_bytes())
-    }
-
-    fn fitted(&self, limit: usize) -> Result<String, serde_json::Error> {
-        let text = serde_json::to_string(self)?;
-        if text.len() <= limit {
-            return Ok(text);
+    /// The report as it fits into `limit` bytes: a result that does not is an error instead, and an error's
+    /// message is cut.
+    #[must_use]
+    pub fn fitted(self, limit: usize) -> Self {
+        let excess = |report: &Self| report.to_text().len().saturating_sub(limit);
+        if excess(&self) == 0 {
+            return self;
         }
-        let error = match &self.end {
-            Some(ChildReport::Error(error)) => error.clone(),
+        let error = match self.end {
+            Some(ChildReport::Error(error)) => error,
             Some(ChildReport::Result(result)) => RunError::new(
                 ErrorKind::Error,
                 format!(
@@ -104,7 +92,7 @@ impl RelayReport {
                 ),
             )
             .with_retry(RetryHint::Never),
-            None => return Ok(text),
+            None => return self,
         };
         let mut keep = error.message.len();
         loop {
@@ -116,12 +104,28 @@ impl RelayReport {
                 lines: self.lines,
                 end: Some(ChildReport::Error(error)),
             };
-            let text = serde_json::to_string(&report)?;
-            if text.len() <= limit || keep == 0 {
-                return Ok(text);
+            match excess(&report) {
+                excess if excess == 0 || keep == 0 => return report,
+                excess => keep = keep.saturating_sub(excess),
             }
-            keep = keep.saturating_sub(text.len() - limit);
         }
+    }
+
+    /// Writes the report over what `path` holds. The file is not replaced: in a container it is a mount.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn write(&self, path: &Path) -> io::Result<()> {
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .open(path)?;
+        file.write_all(self.to_text().as_bytes())
+    }
+
+    fn to_text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
     }
 
     /// Reads a report; `None` when the text is none, as when something else than fluid ran.
@@ -176,9 +180,8 @@ mod tests {
     fn written(end: Option<ChildReport>, limit: usize) -> RelayReport {
         let directory = std::env::temp_dir().join(format!("fluid-relay-{}", uuid::Uuid::new_v4()));
         std::fs::write(&directory, "x".repeat(5000)).unwrap();
-        RelayReport { lines: 7, end }
-            .write(&directory, limit)
-            .unwrap();
+        let report = RelayReport { lines: 7, end }.fitted(limit);
+        report.write(&directory).unwrap();
         let text = std::fs::read_to_string(&directory).unwrap();
         std::fs::remove_file(&directory).unwrap();
         assert!(text.len() <= limit, "{} > {limit}", text.len());

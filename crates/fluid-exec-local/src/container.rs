@@ -53,8 +53,8 @@ pub async fn run(
         Ok(Outcome::Failure(error)) | Err(error) => Some(ChildReport::Error(error)),
         Ok(Outcome::Cancelled) => None,
     };
-    let code = exit_code(end.as_ref());
-    let report = RelayReport { lines, end };
+    let report = RelayReport { lines, end }.fitted(limit());
+    let code = exit_code(report.end.as_ref());
     if let Err(fault) = write(&report) {
         // `eprintln!` panics when standard error is closed.
         let _ = writeln!(std::io::stderr(), "{fault}");
@@ -151,16 +151,19 @@ async fn relay(mut told: mpsc::Receiver<AttemptEvent>) -> u64 {
     lines
 }
 
+/// How many bytes the report may have.
+fn limit() -> usize {
+    let limit = std::env::var(LIMIT_VARIABLE).ok();
+    let limit = limit.and_then(|limit| limit.parse().ok());
+    limit.unwrap_or(DEFAULT_LIMIT)
+}
+
 fn write(report: &RelayReport) -> Result<(), String> {
     let path = std::env::var_os(RESULT_VARIABLE)
         .map(PathBuf::from)
         .ok_or_else(|| format!("{RESULT_VARIABLE} is not set: there is nowhere to report to"))?;
-    let limit = std::env::var(LIMIT_VARIABLE).ok();
-    let limit = limit
-        .and_then(|limit| limit.parse().ok())
-        .unwrap_or(DEFAULT_LIMIT);
     report
-        .write(&path, limit)
+        .write(&path)
         .map_err(|error| format!("can't write the report to {path:?}: {error}"))
 }
 

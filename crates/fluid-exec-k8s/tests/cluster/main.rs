@@ -8,5 +8,7 @@
     reason = "tests"
 )]
 
+mod attempt;
+mod faults;
 mod place;
 mod suite;

@@ -2,21 +2,24 @@
 
 use std::sync::Arc;
 
-use fluid_core::{Executor, Task};
+use fluid_core::{Executor, K8sConfig, Task};
 use fluid_exec_k8s::K8sExecutor;
 use fluid_testing::executor::ExecutorHarness;
 
 use crate::place;
 
-struct Jobs(K8sExecutor);
+struct Jobs {
+    executor: K8sExecutor,
+    config: K8sConfig,
+}
 
 impl ExecutorHarness for Jobs {
     fn executor(&self) -> Arc<dyn Executor> {
-        Arc::new(self.0.clone())
+        Arc::new(self.executor.clone())
     }
 
     fn place(&self, task: Task) -> Task {
-        task.k8s_config(place::config())
+        task.k8s_config(self.config.clone())
     }
 
     /// A Secret holds 1 MiB.
@@ -31,7 +34,11 @@ impl ExecutorHarness for Jobs {
 }
 
 async fn jobs() -> Jobs {
-    Jobs(place::executor().await)
+    let place = place::shared().await;
+    Jobs {
+        executor: place.executor(),
+        config: place.config(),
+    }
 }
 
 fluid_testing::executor_conformance!(

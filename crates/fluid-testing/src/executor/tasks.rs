@@ -196,6 +196,7 @@ const PROGRAMS: &[(&str, &str)] = &[
          trap : TERM; wait; wait",
     ),
     ("grandchild_holds", "sleep 1000 & echo left"),
+    ("eat_memory", "exec tail /dev/zero"),
     (
         "take_time",
         r#"echo begin; sleep 3; echo end; cat /proc/sys/kernel/random/uuid | sed 's/.*/"&"/' >"$FLUID_RESULT_PATH""#,
