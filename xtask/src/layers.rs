@@ -14,6 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("fluid-scheduler", &["fluid-core"]),
     ("fluid-broker-sqlite", &["fluid-core"]),
     ("fluid-exec-local", &["fluid-core"]),
+    ("fluid-exec-k8s", &["fluid-core"]),
     (
         "fluid-cli",
         &[
@@ -21,6 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "fluid-scheduler",
             "fluid-broker-sqlite",
             "fluid-exec-local",
+            "fluid-exec-k8s",
         ],
     ),
 ];

@@ -49,12 +49,16 @@ pub(crate) fn executor(
 ) -> Result<ExecutorChoice, Failure> {
     let chosen = |kind, why: String| Ok(ExecutorChoice { kind, why });
     match wanted {
-        Some((ExecutorKind::K8s, origin)) => {
+        Some((ExecutorKind::K8s, origin)) if !cfg!(feature = "k8s") => {
             Err(Failure::usage("executor k8s is not in this build")
                 .because(format!("{origin} asks for it"))
                 .help("use subprocess, or a build with the feature k8s"))
         }
         Some((kind, origin)) => chosen(kind, format!("{origin} says so")),
+        None if in_cluster && cfg!(feature = "k8s") => chosen(
+            ExecutorKind::K8s,
+            "in a Kubernetes cluster: KUBERNETES_SERVICE_HOST is set".to_owned(),
+        ),
         None if in_cluster => chosen(
             ExecutorKind::Subprocess,
             "k8s is not in this build, so subprocess, although KUBERNETES_SERVICE_HOST is set"
@@ -177,12 +181,16 @@ mod tests {
         assert_eq!(outside.kind, ExecutorKind::Subprocess);
         assert!(outside.why.contains("KUBERNETES_SERVICE_HOST is not set"));
         let inside = executor(None, true).unwrap();
-        assert_eq!(inside.kind, ExecutorKind::Subprocess);
-        assert!(
-            inside
-                .why
-                .contains("k8s is not in this build, so subprocess")
-        );
+        let (kind, why) = if cfg!(feature = "k8s") {
+            (ExecutorKind::K8s, "KUBERNETES_SERVICE_HOST is set")
+        } else {
+            (
+                ExecutorKind::Subprocess,
+                "k8s is not in this build, so subprocess",
+            )
+        };
+        assert_eq!(inside.kind, kind);
+        assert!(inside.why.contains(why), "{}", inside.why);
         let asked = executor(
             Some((ExecutorKind::Inline, Origin::Flag("--executor"))),
             true,
@@ -192,15 +200,18 @@ mod tests {
             (asked.kind, asked.why.as_str()),
             (ExecutorKind::Inline, "--executor says so")
         );
-        let missing = executor(
+        let asked = executor(
             Some((ExecutorKind::K8s, Origin::Variable("FLUID_EXECUTOR"))),
-            true,
+            false,
         );
-        let missing = text(&missing.unwrap_err());
-        assert!(
-            missing.contains("not in this build") && missing.contains("FLUID_EXECUTOR"),
-            "{missing}"
-        );
+        match asked {
+            Ok(asked) => assert_eq!(asked.why, "FLUID_EXECUTOR says so"),
+            Err(missing) => {
+                let missing = text(&missing);
+                assert!(!cfg!(feature = "k8s") && missing.contains("not in this build"));
+                assert!(missing.contains("FLUID_EXECUTOR"), "{missing}");
+            }
+        }
     }
 
     #[test]

@@ -5,30 +5,41 @@ use std::process::ExitCode;
 /// How a command ended, as its exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-#[repr(u8)]
 pub enum Exit {
     /// 0: done; a run that was waited for succeeded.
-    Done = 0,
+    Done,
     /// 1: the run failed, was aborted, interrupted or refused.
-    RunFailed = 1,
+    RunFailed,
     /// 2: the command line, `fluid.toml` or the parameters are wrong.
-    Usage = 2,
+    Usage,
     /// 3: the broker can't be reached or used.
-    Broker = 3,
+    Broker,
     /// 4: there is no such task, run or queue.
-    NotFound = 4,
+    NotFound,
     /// 5: something else went wrong, such as output that could not be written.
-    Other = 5,
+    Other,
     /// 124: the run's time limit or the time to wait for it is over, as with `timeout(1)`.
-    TimedOut = 124,
+    TimedOut,
     /// 130: interrupted by Ctrl-C or SIGTERM before it was done.
-    Interrupted = 130,
+    Interrupted,
+    /// Any: that of the program which `exec` carried out as the process of a container.
+    Program(u8),
 }
 
 impl Exit {
     /// The number.
     pub fn code(self) -> u8 {
-        self as u8
+        match self {
+            Self::Done => 0,
+            Self::RunFailed => 1,
+            Self::Usage => 2,
+            Self::Broker => 3,
+            Self::NotFound => 4,
+            Self::Other => 5,
+            Self::TimedOut => 124,
+            Self::Interrupted => 130,
+            Self::Program(code) => code,
+        }
     }
 }
 

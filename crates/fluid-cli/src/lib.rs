@@ -68,6 +68,8 @@ mod config;
 mod detector;
 mod exit;
 mod failure;
+#[cfg(feature = "k8s")]
+mod k8s;
 mod logging;
 mod output;
 mod progress;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fluid_core::{Broker, SharedState, Task, TaskName, child};
+use fluid_core::{Broker, ExecutorKind, SharedState, Task, TaskName, child};
 use fluid_exec_local::{InlineExecutor, SubprocessExecutor};
 use fluid_scheduler::{Executors, MemoryBroker, TaskManager};
 use tokio::sync::OnceCell;
@@ -81,8 +81,35 @@ impl Session {
         detector::executor(self.executor_wanted.or(file), in_cluster)
     }
 
-    /// The executors of this process. Children find the broker, the file and this binary in their environment.
-    pub(crate) fn executors(&self, choice: &ExecutorChoice) -> Result<Executors, Failure> {
+    /// The executors of this process.
+    pub(crate) async fn executors(&self, choice: &ExecutorChoice) -> Result<Executors, Failure> {
+        let executors = Executors::new(choice.kind)
+            .with(Arc::new(InlineExecutor))
+            .with(Arc::new(self.subprocess_executor()?));
+        let wanted = self
+            .tasks
+            .iter()
+            .any(|task| task.executor_with(choice.kind) == ExecutorKind::K8s);
+        if wanted {
+            self.with_k8s(executors).await
+        } else {
+            Ok(executors)
+        }
+    }
+
+    #[cfg(feature = "k8s")]
+    async fn with_k8s(&self, executors: Executors) -> Result<Executors, Failure> {
+        Ok(executors.with(Arc::new(crate::k8s::executor(self).await?)))
+    }
+
+    #[cfg(not(feature = "k8s"))]
+    #[expect(clippy::unused_async, reason = "as with the feature")]
+    async fn with_k8s(&self, executors: Executors) -> Result<Executors, Failure> {
+        Ok(executors)
+    }
+
+    /// The executor of child processes. They find the broker, the file and this binary in their environment.
+    pub(crate) fn subprocess_executor(&self) -> Result<SubprocessExecutor, Failure> {
         let mut subprocess = SubprocessExecutor::builder();
         match self.broker_choice()?.url {
             BrokerUrl::Memory => {}
@@ -96,9 +123,7 @@ impl Session {
         if let Ok(binary) = std::env::current_exe() {
             subprocess = subprocess.env(CLI_VARIABLE, binary.to_string_lossy());
         }
-        Ok(Executors::new(choice.kind)
-            .with(Arc::new(InlineExecutor))
-            .with(Arc::new(subprocess.build())))
+        Ok(subprocess.build())
     }
 
     /// The tasks and their broker, opened at the first call.

@@ -1,13 +1,15 @@
 //! The seam to whatever carries out an attempt.
 
 use std::fmt::Debug;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::broker::Broker;
 use crate::context::RawContext;
 use crate::error::RunError;
 use crate::id::{LeaseToken, RunId};
@@ -53,6 +55,13 @@ pub trait Executor: Send + Sync + Debug + 'static {
         task: Arc<Task>,
         context: RawContext,
     ) -> Result<Box<dyn Execution>, RunError>;
+
+    /// Ends executions that nobody waits for any more, because their run is over or unknown to `broker`. `tasks`
+    /// are those that this executor carries out. A consumer asks for it now and then if executions survive it.
+    /// Cancellation safe: what was not ended is ended the next time.
+    async fn sweep(&self, tasks: &[Arc<Task>], broker: &dyn Broker) {
+        let _ = (tasks, broker);
+    }
 }
 
 /// One started attempt. Dropping it ends the execution, unless its executor
@@ -103,6 +112,15 @@ pub enum AttemptNews {
     Flush(oneshot::Sender<()>),
 }
 
+/// How far the output of an attempt was stored before its execution was adopted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredOutput {
+    /// When the last of the stored lines was printed.
+    pub at: Timestamp,
+    /// How many stored lines were printed at that instant.
+    pub lines: usize,
+}
+
 /// Where an attempt's output and news go; secrets are taken out on the way.
 #[derive(Debug, Clone)]
 pub struct AttemptIo {
@@ -111,6 +129,8 @@ pub struct AttemptIo {
     redactor: Redactor,
     sink: mpsc::Sender<AttemptEvent>,
     used: Arc<AtomicBool>,
+    waiting: Arc<Mutex<Option<String>>>,
+    stored: Option<StoredOutput>,
 }
 
 impl AttemptIo {
@@ -127,7 +147,21 @@ impl AttemptIo {
             redactor,
             sink,
             used: Arc::new(AtomicBool::new(false)),
+            waiting: Arc::default(),
+            stored: None,
         }
+    }
+
+    /// The same io for an attempt of which an earlier consumer stored some output already.
+    #[must_use]
+    pub fn after(mut self, stored: Option<StoredOutput>) -> Self {
+        self.stored = stored;
+        self
+    }
+
+    /// How far an earlier consumer stored this attempt's output: only what comes after is to be told.
+    pub fn stored(&self) -> Option<StoredOutput> {
+        self.stored
     }
 
     /// Takes this run's secrets out of any text.
@@ -148,7 +182,17 @@ impl AttemptIo {
 
     /// Why the attempt does not run yet; `None` once it does.
     pub async fn waiting(&self, why: Option<String>) {
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone_from(&why);
         self.send(AttemptNews::Waiting(why)).await;
+    }
+
+    /// Why the attempt does not run yet, as last told.
+    pub fn why_waiting(&self) -> Option<String> {
+        let waiting = self.waiting.lock();
+        waiting.unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How far the attempt is; dropped while the reader is behind.

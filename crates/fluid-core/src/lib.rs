@@ -42,6 +42,7 @@ mod k8s;
 mod params;
 mod policy;
 mod priority;
+pub mod relay;
 mod run;
 mod schedule;
 mod state;
@@ -55,7 +56,9 @@ pub use broker::{
 pub use clock::{Clock, SystemClock};
 pub use context::{ChildQueue, QueueRequest, RawContext, SharedState, TaskContext};
 pub use error::{ErrorKind, RetryHint, RunError, TaskError};
-pub use executor::{AttemptEvent, AttemptIo, AttemptNews, Execution, Executor, LeaseRef, Outcome};
+pub use executor::{
+    AttemptEvent, AttemptIo, AttemptNews, Execution, Executor, LeaseRef, Outcome, StoredOutput,
+};
 #[doc(inline)]
 pub use fluid_macros::task;
 pub use id::{ConsumerId, LeaseToken, MAX_NAME, NameError, QueueName, RunId, RunIdError, TaskName};

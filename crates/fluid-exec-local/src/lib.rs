@@ -42,6 +42,10 @@
 //! *A signal never hits a stranger.* A process id may be given to another process once its owner was waited
 //! for. Here a leader is only waited for after the last signal to its group was sent.
 //!
+//! # In a container
+//! [`container`] is the same inside a Kubernetes Job: the container's process carries its attempt out as a
+//! subprocess, so that both bodies of a task behave there as they do here, and no secret reaches the container's log.
+//!
 //! ## Why neither tokio-process-stream nor `tokio::process::Child`
 //! The stream of tokio-process-stream 0.4 reads with `lines()`, which fails on bytes that are not UTF-8, and
 //! unwraps that failure: such output panics the reader. Its lines have no limit of length, so a program that
@@ -52,6 +56,7 @@
 //! and the look at its state are rustix's: all of them were in the tree before.
 
 pub mod child;
+pub mod container;
 mod function;
 mod inline;
 mod subprocess;

@@ -96,10 +96,7 @@ impl SubprocessExecutor {
         if let Some(started) = &*started {
             return Ok(started.clone());
         }
-        let results = tempfile::Builder::new()
-            .prefix("fluid-results-")
-            .permissions(Permissions::from_mode(0o700))
-            .tempdir()?;
+        let results = results_directory()?;
         let spawner = Spawner::start(results.path().to_owned())?;
         Ok(started
             .insert(Arc::new(Started {
@@ -109,6 +106,18 @@ impl SubprocessExecutor {
             }))
             .clone())
     }
+}
+
+/// A directory for result files: where temporary files belong, or in memory where that is read-only, as in many
+/// containers.
+fn results_directory() -> io::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder
+        .prefix("fluid-results-")
+        .permissions(Permissions::from_mode(0o700));
+    builder
+        .tempdir()
+        .or_else(|error| builder.tempdir_in("/dev/shm").map_err(|_| error))
 }
 
 impl Default for SubprocessExecutor {

@@ -120,9 +120,7 @@ pub(crate) async fn carry_out(plan: Plan, stop: &StopSignal) -> Option<Finish> {
         () = expire(time_left) => {
             execution.cancel(grace).await;
             let _ = execution.outcome().await;
-            let limit = duration::format(task.timeout.unwrap_or_default());
-            let error = RunError::new(ErrorKind::Timeout, format!("timed out after {limit}"));
-            after_failure(&task, &run, error)
+            after_failure(&task, &run, timed_out(&task, io.why_waiting()))
         }
     };
     io.flush().await;
@@ -140,6 +138,16 @@ fn of_outcome(task: &Task, run: &TaskRun, outcome: Outcome) -> Finish {
         Outcome::Cancelled => Finish::Aborted(RunError::new(ErrorKind::Aborted, "cancelled")),
         Outcome::Failure(error) => after_failure(task, run, error),
     }
+}
+
+/// The time that an attempt spent waiting counts, so that may be all there is to say.
+fn timed_out(task: &Task, waiting: Option<String>) -> RunError {
+    let limit = duration::format(task.timeout.unwrap_or_default());
+    let message = match waiting {
+        Some(why) => format!("timed out after {limit} without having run: {why}"),
+        None => format!("timed out after {limit}"),
+    };
+    RunError::new(ErrorKind::Timeout, message)
 }
 
 async fn expire(limit: Option<Duration>) {

@@ -34,6 +34,11 @@ impl Executors {
         self.heavy
     }
 
+    /// Every executor.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<dyn Executor>> {
+        self.by_kind.values()
+    }
+
     /// The executor for a task, or the kind that is missing.
     ///
     /// # Errors

@@ -348,8 +348,16 @@ pub(crate) struct PurgeArgs {
 pub(crate) enum K8sAction {
     /// Ask the cluster what would fail
     Check,
-    /// Print the smallest Role that serve needs
-    Rbac,
+    /// Print the smallest Role that serve needs, and its binding
+    Rbac {
+        /// The service account that serve runs as; without its namespace it is in that of the Jobs
+        #[arg(
+            long,
+            value_name = "[NAMESPACE/]NAME",
+            default_value = "tasks-consumer-sa"
+        )]
+        service_account: String,
+    },
 }
 
 /// `init`.

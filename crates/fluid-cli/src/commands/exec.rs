@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use clap::FromArgMatches;
 use fluid_core::child::RESULT_VARIABLE;
 use fluid_core::{
-    AttemptEvent, AttemptNews, ChildQueue, LogStream, QueueRequest, RunId, RunState, TaskBody,
-    TaskError,
+    AttemptEvent, AttemptNews, ChildQueue, LogStream, QueueRequest, RunId, RunState, Task,
+    TaskBody, TaskError,
 };
+use fluid_exec_local::container;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +28,9 @@ pub(super) async fn exec(session: Arc<Session>, call: &TaskCall) -> Done {
     let task = session.task(&call.task)?;
     let args = ExecArgs::from_arg_matches(&call.matches)
         .map_err(|error| Failure::usage(error.to_string()))?;
+    if args.run_id.is_some() && container::is_meant() {
+        return in_container(session.clone(), task.clone()).await;
+    }
     let is_child = args.run_id.is_some() && std::env::var_os(RESULT_VARIABLE).is_some();
     if is_child && matches!(task.body, TaskBody::Function(_)) {
         let (task, state) = (Arc::new(task.clone()), Arc::new(session.state.clone()));
@@ -39,7 +43,7 @@ pub(super) async fn exec(session: Arc<Session>, call: &TaskCall) -> Done {
     }
     let params = read_params(task, &call.matches)?;
     let manager = session.manager().await?;
-    let executors = session.executors(&session.executor_choice()?)?;
+    let executors = session.executors(&session.executor_choice()?).await?;
     let executor = executors
         .of(task)
         .map_err(|kind| Failure::usage(format!("executor {kind} is not in this build")))?;
@@ -72,6 +76,14 @@ pub(super) async fn exec(session: Arc<Session>, call: &TaskCall) -> Done {
         Some(failure) => Err(failure),
         None => Ok(Exit::Done),
     }
+}
+
+/// This process is a container's, started for one attempt.
+async fn in_container(session: Arc<Session>, task: Task) -> Done {
+    let executor = session.subprocess_executor()?;
+    let children = Arc::new(LazyQueue(session));
+    let code = container::run(Arc::new(task), &executor, children).await;
+    Ok(Exit::Program(code))
 }
 
 pub(super) fn listen() -> Result<Signals, Failure> {

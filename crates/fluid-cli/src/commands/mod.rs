@@ -5,6 +5,8 @@ mod enqueue;
 mod exec;
 mod follow;
 mod init;
+#[cfg(feature = "k8s")]
+mod k8s;
 mod runs;
 mod serve;
 mod status;
@@ -14,7 +16,7 @@ mod tasks;
 use std::sync::Arc;
 
 use crate::args::Action;
-use crate::failure::{Done, Failure};
+use crate::failure::Done;
 use crate::session::Session;
 
 pub(crate) async fn run(session: Arc<Session>, action: Action) -> Done {
@@ -29,7 +31,10 @@ pub(crate) async fn run(session: Arc<Session>, action: Action) -> Done {
         Action::Resume(args) => tasks::pause(&session, &args, false).await,
         Action::Runs(action) => runs::run(&session, action).await,
         Action::Status => status::status(&session).await,
-        Action::K8s(_) => Err(Failure::usage("Kubernetes is not in this build")
+        #[cfg(feature = "k8s")]
+        Action::K8s(action) => k8s::run(&session, &action).await,
+        #[cfg(not(feature = "k8s"))]
+        Action::K8s(_) => Err(crate::failure::Failure::usage("Kubernetes is not in this build")
             .help("use a build with the feature k8s")),
         Action::Init(args) => init::init(&session, &args),
         Action::Completion(args) => completion::completion(&session, &args),

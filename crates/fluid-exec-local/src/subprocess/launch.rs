@@ -10,6 +10,7 @@ use fluid_core::child::{
     ATTEMPT_VARIABLE, ChildRun, PARAM_PREFIX, RESULT_VARIABLE, ROOT_ID_VARIABLE, RUN_ID_VARIABLE,
     RUN_VARIABLE, TASK_VARIABLE, param_variables,
 };
+use fluid_core::relay::{LIMIT_VARIABLE, PARAMS_PATH_VARIABLE, PARAMS_VARIABLE};
 use fluid_core::{ErrorKind, RunError, Task, TaskBody, TaskRun};
 
 /// The program that plays a task function's part.
@@ -43,6 +44,9 @@ impl Launch {
         };
         for inherited in inherited_params() {
             launch.command.env_remove(inherited);
+        }
+        for own in [PARAMS_VARIABLE, PARAMS_PATH_VARIABLE, LIMIT_VARIABLE] {
+            launch.command.env_remove(own);
         }
         launch
             .command

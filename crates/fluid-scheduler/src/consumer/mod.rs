@@ -4,6 +4,8 @@ mod active;
 mod drain;
 mod presence;
 mod renewal;
+mod stored;
+mod sweep;
 mod work;
 
 use std::sync::Arc;
@@ -136,11 +138,12 @@ impl TaskConsumer {
             over.cancel();
             result
         };
-        let (result, (), (), ()) = tokio::join!(
+        let (result, (), (), (), ()) = tokio::join!(
             work,
             reporter::report(&**self.manager.broker(), received, &last),
             self.renew(&active, &over),
             self.be_present(&active, &draining, &over),
+            self.sweep(&over),
         );
         result
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fluid_core::{
     AttemptEvent, AttemptIo, BrokerError, BrokerResult, ChildQueue, ClaimRequest, Claimed,
     ErrorKind, Event, Finish, Finished, LeaseRef, LeaseToken, RawContext, Report, RunError,
-    TaskLimits, TaskRun,
+    StoredOutput, TaskLimits, TaskRun,
 };
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -18,10 +18,11 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::TaskConsumer;
 use super::active::ActiveRuns;
+use super::{TaskConsumer, stored};
 use crate::attempt::{Plan, carry_out};
 use crate::backoff::Backoff;
+use crate::manager::TaskManager;
 use crate::reporter::LastReports;
 
 /// An attempt that ended and what to write of it; `None` when its lease was lost.
@@ -285,20 +286,29 @@ impl Work<'_> {
             .and_then(|spent| Duration::try_from(spent).ok())
             .unwrap_or_default();
         let io = AttemptIo::new(lease, run.attempt, run.params.redactor(), self.news.clone());
-        let plan = Plan {
-            task: task.clone(),
-            executor: executor.clone(),
-            context: RawContext::new(
-                Arc::new(run),
-                io,
-                CancellationToken::new(),
-                manager.state().clone(),
-                self.children.clone(),
-            ),
-            time_left: task.timeout.map(|timeout| timeout.saturating_sub(spent)),
-            grace: self.consumer.config.grace,
-        };
+        let (task, executor) = (task.clone(), executor.clone());
+        let (manager, children) = (manager.clone(), self.children.clone());
+        let grace = self.consumer.config.grace;
         let attempt = async move {
+            let adopts = executor.survives_consumer() && !spent.is_zero();
+            let stored = if adopts {
+                stored_output(&manager, &run).await
+            } else {
+                None
+            };
+            let plan = Plan {
+                time_left: task.timeout.map(|timeout| timeout.saturating_sub(spent)),
+                context: RawContext::new(
+                    Arc::new(run),
+                    io.after(stored),
+                    CancellationToken::new(),
+                    manager.state().clone(),
+                    children,
+                ),
+                task,
+                executor,
+                grace,
+            };
             let carried = AssertUnwindSafe(carry_out(plan, &stop))
                 .catch_unwind()
                 .await;
@@ -310,6 +320,16 @@ impl Work<'_> {
         };
         self.attempts.spawn(attempt.instrument(span));
     }
+}
+
+/// How far the output of a run's attempt was stored by those who had it before. If that can't be told it may be
+/// stored twice.
+async fn stored_output(manager: &TaskManager, run: &TaskRun) -> Option<StoredOutput> {
+    let stored = stored::output(&**manager.broker(), run.id, run.attempt).await;
+    stored
+        .inspect_err(|error| tracing::warn!(%error, "some output may be stored twice"))
+        .ok()
+        .flatten()
 }
 
 /// How long to leave the broker alone after this error.

@@ -29,9 +29,8 @@
 //! }
 //! ```
 //!
-//! An executor whose functions run in another process has that process find its task in [`tasks::all`]. The
-//! programs are shell scripts; a harness whose programs run elsewhere gives its own tasks of the same names and
-//! behaviour. A case that hangs fails after [`CASE_DEADLINE`].
+//! An executor whose tasks run in another process has that process find its task in [`tasks::all`]. The programs
+//! are shell scripts. A case that hangs fails after [`CASE_DEADLINE`].
 
 #![expect(clippy::unwrap_used, reason = "a case that finds a fault panics")]
 
@@ -47,6 +46,7 @@ mod programs;
 mod secrets;
 mod stage;
 mod stopping;
+mod survival;
 pub mod tasks;
 
 /// How long a case may take before it counts as hung.
@@ -57,9 +57,19 @@ pub trait ExecutorHarness: Send + Sync {
     /// The executor.
     fn executor(&self) -> Arc<dyn Executor>;
 
-    /// The task of this name, one of [`tasks::all`], as the executor is to carry it out.
-    fn task(&self, name: &str) -> Task {
-        tasks::find(name).unwrap()
+    /// A task of [`tasks::all`] as the executor is to carry it out.
+    fn place(&self, task: Task) -> Task {
+        task
+    }
+
+    /// How many bytes of parameters the executor must be able to pass on.
+    fn largest_params(&self) -> usize {
+        4 * 1024 * 1024
+    }
+
+    /// How many bytes of a result the executor must be able to pass on.
+    fn largest_result(&self) -> usize {
+        4 * 1024 * 1024
     }
 }
 
@@ -98,6 +108,23 @@ macro_rules! __executor_cases {
                 a_secret_is_in_no_error,
                 a_secret_is_in_no_panic,
                 a_secret_is_in_no_progress,
+            }
+        }
+    };
+}
+
+/// The cases for executors whose executions survive their consumer.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __survival_cases {
+    ($callback:path, $($input:tt)*) => {
+        $callback! { $($input)*
+            survival {
+                an_execution_that_was_let_go_goes_on_and_is_adopted,
+                an_adopter_tells_only_the_output_that_was_not_stored,
+                starting_twice_at_once_is_one_execution,
+                an_execution_that_has_ended_is_adopted_with_its_outcome,
+                the_next_attempt_is_another_execution,
             }
         }
     };
@@ -161,6 +188,7 @@ macro_rules! define_cases {
 // A case that is missing in its list is dead code, and the compiler says so.
 __executor_cases! { define_cases, [cases] }
 __program_cases! { define_cases, [program_cases] }
+__survival_cases! { define_cases, [survival_cases] }
 
 /// Runs one case to its end or its deadline.
 #[doc(hidden)]
@@ -176,29 +204,56 @@ pub fn run_case(name: &str, case: impl Future<Output = ()>) {
 
 /// One `#[test]` for each case that holds for every executor; see [`executor`](crate::executor). `harness` is
 /// the path of an async function without arguments that gives an
-/// [`ExecutorHarness`](crate::executor::ExecutorHarness).
+/// [`ExecutorHarness`](crate::executor::ExecutorHarness). An attribute before it is every test's, such as
+/// `#[ignore = "needs a cluster"]`.
 #[macro_export]
 macro_rules! executor_conformance {
     ($harness:path) => {
-        $crate::__executor_cases! { $crate::__executor_tests, [$harness, cases] }
+        $crate::executor_conformance! { #[cfg(test)] $harness }
+    };
+    (#[$attribute:meta] $harness:path) => {
+        $crate::__executor_cases! {
+            $crate::__executor_tests, [#[$attribute] $harness, cases]
+        }
+    };
+}
+
+/// One `#[test]` for each case that holds for executors whose executions survive their consumer. The arguments are
+/// those of [`executor_conformance`](crate::executor_conformance).
+#[macro_export]
+macro_rules! survival_conformance {
+    ($harness:path) => {
+        $crate::survival_conformance! { #[cfg(test)] $harness }
+    };
+    (#[$attribute:meta] $harness:path) => {
+        $crate::__survival_cases! {
+            $crate::__executor_tests, [#[$attribute] $harness, survival_cases]
+        }
     };
 }
 
 /// One `#[test]` for each case that holds for executors that start programs; see
-/// [`executor`](crate::executor). `harness` is as for [`executor_conformance`](crate::executor_conformance).
+/// [`executor`](crate::executor). The arguments are those of
+/// [`executor_conformance`](crate::executor_conformance).
 #[macro_export]
 macro_rules! program_conformance {
     ($harness:path) => {
-        $crate::__program_cases! { $crate::__executor_tests, [$harness, program_cases] }
+        $crate::program_conformance! { #[cfg(test)] $harness }
+    };
+    (#[$attribute:meta] $harness:path) => {
+        $crate::__program_cases! {
+            $crate::__executor_tests, [#[$attribute] $harness, program_cases]
+        }
     };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __executor_tests {
-    ([$harness:path, $module:ident] $($topic:ident { $($case:ident,)* })*) => {
+    ([#[$attribute:meta] $harness:path, $module:ident] $($topic:ident { $($case:ident,)* })*) => {
         $($(
             #[test]
+            #[$attribute]
             fn $case() {
                 $crate::executor::run_case(stringify!($case), async {
                     $crate::executor::$module::$case($harness().await).await;

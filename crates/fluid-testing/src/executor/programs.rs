@@ -1,6 +1,6 @@
 //! Programs: what they are given, and what becomes of how they end.
 
-use fluid_core::{Command, ErrorKind, LogStream, Outcome, Task, TaskBody};
+use fluid_core::{ErrorKind, LogStream, Outcome};
 use serde_json::{Value, json};
 
 use super::stage::Stage;
@@ -43,13 +43,15 @@ pub(super) async fn the_signal_that_ended_a_program_is_told(stage: Stage<'_>) {
 }
 
 pub(super) async fn a_program_reads_its_parameters_from_standard_input(stage: Stage<'_>) {
-    let params = json!({"text": "größer '$HOME' \n 😀".repeat(100_000), "number": 1.5});
+    let words = "größer '$(HOME)' \n 😀";
+    let size = stage.params_size(stage.result_size(2 * 1024 * 1024)) - 100;
+    let params = json!({"text": words.repeat(size / (words.len() + 1)), "number": 1.5});
     let result = stage.result_of("copy_params", params.clone()).await;
     assert!(result == params, "the parameters changed on their way");
 }
 
 pub(super) async fn a_program_need_not_read_its_parameters(stage: Stage<'_>) {
-    let params = json!({"text": "x".repeat(1024 * 1024)});
+    let params = json!({"text": "x".repeat(stage.params_size(1024 * 1024) - 100)});
     for name in ["end", "close_stdin"] {
         let result = stage.result_of(name, params.clone()).await;
         assert_eq!(result, Value::Null, "{name}");
@@ -83,9 +85,8 @@ pub(super) async fn simple_parameters_are_variables_of_a_program(stage: Stage<'_
     );
 }
 
-async fn start_error(stage: &Stage<'_>, command: Command) -> String {
-    let task = Task::command("no_start", command).unwrap();
-    let outcome = match stage.try_start(task, json!({})).await {
+async fn start_error(stage: &Stage<'_>, name: &str) -> String {
+    let outcome = match stage.try_start(Stage::task(name), json!({})).await {
         Ok(mut attempt) => attempt.outcome().await,
         Err(error) => Outcome::Failure(error),
     };
@@ -99,8 +100,11 @@ async fn start_error(stage: &Stage<'_>, command: Command) -> String {
 }
 
 pub(super) async fn a_program_that_does_not_exist_can_not_be_started(stage: Stage<'_>) {
-    for program in ["/no/such/program", "no-such-program"] {
-        let message = start_error(&stage, Command::new([program])).await;
+    for (name, program) in [
+        ("no_file", "/no/such/program"),
+        ("not_in_path", "no-such-program"),
+    ] {
+        let message = start_error(&stage, name).await;
         assert!(message.contains(program), "{message}");
     }
     // What was started before and after is not harmed.
@@ -108,23 +112,18 @@ pub(super) async fn a_program_that_does_not_exist_can_not_be_started(stage: Stag
 }
 
 pub(super) async fn a_directory_that_does_not_exist_is_named(stage: Stage<'_>) {
-    let command = Command::new(["/bin/sh", "-c", ":"]).directory("/no/such/directory");
-    let message = start_error(&stage, command).await;
+    let message = start_error(&stage, "no_directory").await;
     assert!(message.contains("/no/such/directory"), "{message}");
 }
 
 pub(super) async fn a_program_starts_in_its_directory(stage: Stage<'_>) {
-    let mut task = stage.task("where");
-    if let TaskBody::Command(command) = &mut task.body {
-        *command = command.clone().directory("/");
-    }
-    let mut attempt = stage.start_task(task, json!({})).await;
+    let mut attempt = stage.start("where_at_root", json!({})).await;
     attempt.result().await;
     assert_eq!(attempt.news.lines_of(LogStream::Stdout)[0], "/");
 }
 
 pub(super) async fn a_program_has_the_variables_of_its_task(stage: Stage<'_>) {
-    let task = stage.task("where").env("COLOUR", "dark  green");
+    let task = Stage::task("where").env("COLOUR", "dark  green");
     let mut attempt = stage.start_task(task, json!({})).await;
     attempt.result().await;
     assert_eq!(attempt.news.lines_of(LogStream::Stdout)[1], "dark  green");

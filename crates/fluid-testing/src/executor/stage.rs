@@ -9,14 +9,14 @@ use async_trait::async_trait;
 use fluid_core::{
     AttemptEvent, AttemptIo, AttemptNews, ChildQueue, Execution, Executor, JsonText, LeaseRef,
     LeaseToken, LogStream, NewRun, Outcome, Progress, QueueRequest, RawContext, RunError, RunId,
-    RunState, SharedState, Task, TaskError, TaskRun,
+    RunState, SharedState, StoredOutput, Task, TaskError, TaskRun,
 };
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::sync::mpsc::{self, Receiver};
 use tokio_util::sync::CancellationToken;
 
-use super::ExecutorHarness;
+use super::{ExecutorHarness, tasks};
 
 /// More than any program of the suite needs that stops when it is asked.
 pub(super) const LONG_GRACE: Duration = Duration::from_secs(30);
@@ -37,13 +37,23 @@ impl<'h> Stage<'h> {
         }
     }
 
-    pub(super) fn task(&self, name: &str) -> Task {
-        self.harness.task(name)
+    pub(super) fn task(name: &str) -> Task {
+        tasks::find(name).unwrap()
+    }
+
+    /// How many bytes of parameters are to be passed on, at most `wanted`.
+    pub(super) fn params_size(&self, wanted: usize) -> usize {
+        self.harness.largest_params().min(wanted)
+    }
+
+    /// How many bytes of a result are to be passed on, at most `wanted`.
+    pub(super) fn result_size(&self, wanted: usize) -> usize {
+        self.harness.largest_result().min(wanted)
     }
 
     /// Starts an attempt of a task of the suite.
     pub(super) async fn start(&self, name: &str, params: Value) -> Running {
-        self.start_task(self.task(name), params).await
+        self.start_task(Self::task(name), params).await
     }
 
     pub(super) async fn start_task(&self, task: Task, params: Value) -> Running {
@@ -56,21 +66,41 @@ impl<'h> Stage<'h> {
         let now = Timestamp::now();
         let mut run = TaskRun::enqueued(&new, now, now);
         (run.state, run.attempt, run.started_at) = (RunState::Running, 3, Some(now));
-        let run = Arc::new(run);
+        let task = Arc::new(self.harness.place(task));
+        self.start_run(task, Arc::new(run), None).await
+    }
+
+    /// Starts an attempt once more, as another consumer would, after some of its output was stored.
+    pub(super) async fn start_again(
+        &self,
+        attempt: &Running,
+        stored: Option<StoredOutput>,
+    ) -> Running {
+        let (task, run) = (attempt.task.clone(), attempt.run.clone());
+        self.start_run(task, run, stored).await.unwrap()
+    }
+
+    pub(super) async fn start_run(
+        &self,
+        task: Arc<Task>,
+        run: Arc<TaskRun>,
+        stored: Option<StoredOutput>,
+    ) -> Result<Running, RunError> {
         let (sink, news) = mpsc::channel(NEWS_BUFFER);
         let lease = LeaseRef {
             run: run.id,
             token: LeaseToken::random(),
         };
-        let io = AttemptIo::new(lease, run.attempt, run.params.redactor(), sink);
+        let io = AttemptIo::new(lease, run.attempt, run.params.redactor(), sink).after(stored);
         let cancelled = CancellationToken::new();
         let state = Arc::new(SharedState::default());
         let context = RawContext::new(run.clone(), io, cancelled, state, Arc::new(NoChildren));
         let mut news = News::of(news);
         let execution = news
-            .during(self.executor.start(Arc::new(task), context))
+            .during(self.executor.start(task.clone(), context))
             .await?;
         Ok(Running {
+            task,
             run,
             execution,
             news,
@@ -90,6 +120,7 @@ impl<'h> Stage<'h> {
 
 /// A started attempt.
 pub(super) struct Running {
+    pub(super) task: Arc<Task>,
     pub(super) run: Arc<TaskRun>,
     pub(super) execution: Box<dyn Execution>,
     pub(super) news: News,
@@ -148,6 +179,8 @@ impl Running {
 pub(super) struct News {
     receiver: Receiver<AttemptEvent>,
     pub(super) lines: Vec<(LogStream, String)>,
+    /// When the last of the lines was printed.
+    pub(super) last_line_at: Option<Timestamp>,
     pub(super) progress: Vec<Progress>,
     pub(super) places: Vec<String>,
 }
@@ -157,6 +190,7 @@ impl News {
         Self {
             receiver,
             lines: Vec::new(),
+            last_line_at: None,
             progress: Vec::new(),
             places: Vec::new(),
         }
@@ -191,7 +225,10 @@ impl News {
 
     fn take(&mut self, event: AttemptEvent) {
         match event.what {
-            AttemptNews::Output(line) => self.lines.push((line.stream, line.text)),
+            AttemptNews::Output(line) => {
+                self.last_line_at = Some(line.at);
+                self.lines.push((line.stream, line.text));
+            }
             AttemptNews::Progress(progress) => self.progress.push(progress),
             AttemptNews::Execution(place) => self.places.push(place),
             AttemptNews::Waiting(_) => {}

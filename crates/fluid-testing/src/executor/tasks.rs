@@ -25,7 +25,11 @@ pub fn all() -> Vec<Task> {
         .iter()
         .map(|(name, script)| Ok(program(name, script)?.params(secret_params())));
     let plain = functions().into_iter().chain(secret_functions());
-    let all: Result<Vec<_>, _> = plain.chain(programs).chain(secret_programs).collect();
+    let all: Result<Vec<_>, _> = plain
+        .chain(programs)
+        .chain(secret_programs)
+        .chain(placed_programs())
+        .collect();
     all.unwrap()
 }
 
@@ -192,6 +196,11 @@ const PROGRAMS: &[(&str, &str)] = &[
          trap : TERM; wait; wait",
     ),
     ("grandchild_holds", "sleep 1000 & echo left"),
+    ("eat_memory", "exec tail /dev/zero"),
+    (
+        "take_time",
+        r#"echo begin; sleep 3; echo end; cat /proc/sys/kernel/random/uuid | sed 's/.*/"&"/' >"$FLUID_RESULT_PATH""#,
+    ),
 ];
 
 /// As [`PROGRAMS`], with a parameter `token` that is secret.
@@ -208,6 +217,20 @@ const SECRET_PROGRAMS: &[(&str, &str)] = &[
     // Not as its last command: a process that is about to be another program shows no command line.
     ("secret_waits", "echo ready; sleep 1000; :"),
 ];
+
+/// Programs that start elsewhere than others, and some that can't be started.
+fn placed_programs() -> Vec<Made> {
+    let shell = ["/bin/sh", "-c", "pwd"];
+    vec![
+        Task::command("where_at_root", Command::new(shell).directory("/")),
+        Task::command(
+            "no_directory",
+            Command::new(shell).directory("/no/such/directory"),
+        ),
+        Task::command("no_file", Command::new(["/no/such/program"])),
+        Task::command("not_in_path", Command::new(["no-such-program"])),
+    ]
+}
 
 fn program(name: &str, script: &str) -> Made {
     Task::command(name, Command::new(["/bin/sh", "-c", script]))
