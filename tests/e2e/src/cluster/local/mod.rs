@@ -20,6 +20,7 @@ use self::node::Node;
 use self::packages::BUSYBOX;
 use self::services::{Layout, Service, Services};
 use crate::image::{File as ImageFile, Image};
+use crate::programs::run;
 use crate::wait::{Deadline, until};
 
 const PAUSE: &str = "localhost/pause:e2e";
@@ -90,7 +91,7 @@ impl Local {
         let archive = self.layout.folder.join("pause.tar");
         pause.write(&archive)?;
         self.load(&archive).await?;
-        let client = super::client(&self.kubeconfig()).await?;
+        let client = super::client(&self.kubeconfig(), None).await?;
         self.answers(&client).await?;
         let nodes: Api<ApiNode> = Api::all(client.clone());
         let accounts: Api<ServiceAccount> = Api::default_namespaced(client);
@@ -143,7 +144,7 @@ impl Local {
         let mut import = tokio::process::Command::new("ctr");
         import.arg("--address").arg(self.layout.containerd_socket());
         import.args(["--namespace", "k8s.io", "images", "import"]);
-        node::script(import.arg(archive)).await
+        run(import.arg(archive)).await
     }
 
     /// The API server is gone, as if its machine had lost power.
@@ -164,15 +165,10 @@ fn kept(layout: &Layout, version: &str) -> anyhow::Result<Option<Node>> {
     Ok(Node::left(&layout.folder)?.filter(|node| node.lives() && finished == version))
 }
 
-/// Ends the cluster of this machine, however far it got.
+/// Ends the cluster of this machine, however far it got. Fails while another process has it.
 pub(crate) async fn remove() -> anyhow::Result<()> {
-    node::remove(&folder()).await
-}
-
-/// The same for a process that has no cluster of its own.
-pub(crate) async fn remove_kept() -> anyhow::Result<()> {
     let _lock = lock()?;
-    remove().await
+    node::remove(&folder()).await
 }
 
 fn folder() -> PathBuf {

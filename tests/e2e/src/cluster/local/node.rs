@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 
+use crate::programs::run;
 use crate::wait::{Deadline, until};
 
 /// The node's end of the wire to this machine.
@@ -130,9 +131,9 @@ impl Node {
              mount -t tmpfs tmpfs '{}'",
             scratch.display()
         );
-        script(Command::new("sh").args(["-ec", &outside])).await?;
+        run(Command::new("sh").args(["-ec", &outside])).await?;
         // With addresses, the default route needs its gateway reachable: after the outside.
-        script(self.inside().args(["sh", "-ec", &inside])).await
+        run(self.inside().args(["sh", "-ec", &inside])).await
     }
 
     /// A command line that goes on with a program inside the node.
@@ -242,24 +243,6 @@ fn kill_members(group: &Path) -> anyhow::Result<()> {
         if let Some(pid) = Pid::from_raw(id) {
             kill_process(pid, Signal::KILL).ok();
         }
-    }
-    Ok(())
-}
-
-/// Runs to the end; what it printed belongs to the error.
-pub(super) async fn script(command: &mut Command) -> anyhow::Result<()> {
-    let output = command
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await?;
-    if !output.status.success() {
-        bail!(
-            "{:?} ended with {}: {}",
-            command.as_std(),
-            output.status,
-            String::from_utf8_lossy(&output.stderr)
-        );
     }
     Ok(())
 }

@@ -1,9 +1,9 @@
 //! The programs of this machine that a local cluster is made with.
 
-use std::process::Stdio;
-
-use anyhow::{Context, bail};
+use anyhow::bail;
 use tokio::process::Command;
+
+use crate::programs::{exists, run};
 
 /// Where Debian has what is not on the path, and the package that brings it.
 const NEEDED: &[(&str, &str)] = &[
@@ -57,30 +57,9 @@ pub(super) async fn ensure() -> anyhow::Result<()> {
 }
 
 async fn apt_get(arguments: &[&str]) -> anyhow::Result<()> {
-    let output = Command::new("apt-get")
+    let mut command = Command::new("apt-get");
+    run(command
         .args(arguments)
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        // The system's own containerd is not wanted: the cluster starts one for itself.
-        .env("RUNLEVEL", "1")
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .output()
-        .await
-        .context("could not start apt-get")?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        bail!(
-            "apt-get {} ended with {}: {said}",
-            arguments.join(" "),
-            output.status
-        );
-    }
-    Ok(())
-}
-
-fn exists(program: &str) -> bool {
-    std::env::var_os("PATH").is_some_and(|path| {
-        // An absolute name replaces the folder it is joined to.
-        std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
-    })
+        .env("DEBIAN_FRONTEND", "noninteractive"))
+    .await
 }

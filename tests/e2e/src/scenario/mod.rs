@@ -1,0 +1,93 @@
+//! What must be seen on a real cluster. Each scenario has namespaces of its own.
+
+mod image;
+mod outcome;
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+
+use crate::place::{Place, Setup};
+use crate::world::World;
+
+/// A scenario's future: what was seen, in a few words.
+type Seen = Pin<Box<dyn Future<Output = anyhow::Result<String>>>>;
+
+/// One thing to see.
+#[derive(Clone, Copy)]
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    /// Whether it disturbs the others, as one that stops the API server.
+    pub(crate) alone: bool,
+    pub(crate) run: fn(Stage) -> Seen,
+}
+
+/// Names are the functions' with dashes.
+macro_rules! scenarios {
+    ($list:ident, alone: $alone:literal, $($module:ident::$name:ident,)*) => {
+        const $list: &[Scenario] = &[$(Scenario {
+            name: stringify!($name),
+            alone: $alone,
+            run: |stage| Box::pin($module::$name(stage)),
+        },)*];
+    };
+}
+
+scenarios!(TOGETHER, alone: false,
+    image::the_image_says_its_version,
+    image::the_manifests_as_they_are,
+    outcome::success_with_a_result,
+    outcome::task_error_with_its_message,
+    outcome::exit_code_3,
+    outcome::panic,
+);
+
+/// All of them, those that run together first.
+pub(crate) fn all() -> impl Iterator<Item = Scenario> {
+    TOGETHER.iter().copied()
+}
+
+/// Where a scenario runs; it knows what the scenario made, to look at it and to clear it away.
+#[derive(Clone)]
+pub(crate) struct Stage {
+    pub(crate) world: World,
+    name: &'static str,
+    places: Rc<RefCell<Vec<Place>>>,
+}
+
+impl Stage {
+    pub(crate) fn new(world: World, name: &'static str) -> Self {
+        Self {
+            world,
+            name,
+            places: Rc::default(),
+        }
+    }
+
+    /// A namespace with a consumer that serves.
+    pub(crate) async fn place(&self, setup: Setup) -> anyhow::Result<Place> {
+        let place = self.unserved(setup).await?;
+        place.served().await?;
+        Ok(place)
+    }
+
+    /// The same for a consumer that is not expected to serve.
+    pub(crate) async fn unserved(&self, setup: Setup) -> anyhow::Result<Place> {
+        let number = self.places().len() + 1;
+        let name = format!("e2e-{}-{number}", self.name.replace('_', "-"));
+        self.place_named(&name, setup).await
+    }
+
+    /// The same in a namespace with this name.
+    pub(crate) async fn place_named(&self, name: &str, setup: Setup) -> anyhow::Result<Place> {
+        let place = Place::new(&self.world.client, name, &setup);
+        self.places.borrow_mut().push(place.clone());
+        place.furnish(setup).await?;
+        Ok(place)
+    }
+
+    /// The places that were made so far.
+    pub(crate) fn places(&self) -> Vec<Place> {
+        self.places.borrow().clone()
+    }
+}
