@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
-use kube::api::{DeleteParams, ListParams};
+use kube::api::{DeleteParams, ListParams, LogParams};
 use kube::{Api, Client};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -19,8 +19,43 @@ use crate::world::TEST_IMAGE;
 /// The label of every namespace that the e2e made and may delete.
 const OURS: &str = "fluid.invalid/e2e";
 
+/// The label by which the Kubernetes executor finds what it made.
+pub(crate) const RUN_LABEL: &str = "fluid-rs.github.io/run";
+
 /// The longest that anything here should take that has no limit of its own.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+impl Rbac {
+    fn objects(&self) -> anyhow::Result<Vec<Value>> {
+        let mut objects = manifests::read("rbac.yaml")?;
+        match self {
+            Self::Seed => {}
+            Self::Minimal => replace_role(&mut objects)?,
+            Self::AlsoFor(namespace) => {
+                replace_role(&mut objects)?;
+                let binding = objects
+                    .iter_mut()
+                    .find(|object| object["kind"] == "RoleBinding");
+                let subjects = binding.and_then(|binding| binding["subjects"].as_array_mut());
+                subjects.context("no subjects")?.push(json!({
+                    "kind": "ServiceAccount", "name": "tasks-consumer-sa", "namespace": namespace,
+                }));
+            }
+            Self::Nothing => objects.retain(|object| object["kind"] == "ServiceAccount"),
+        }
+        Ok(objects)
+    }
+}
+
+/// Puts the minimal Role in the place of the seed's.
+fn replace_role(objects: &mut [Value]) -> anyhow::Result<()> {
+    let minimal = manifests::read("rbac-minimal.yaml")?;
+    let role = minimal.into_iter().find(|object| object["kind"] == "Role");
+    let place = objects.iter_mut().find(|object| object["kind"] == "Role");
+    let (role, place) = role.zip(place).context("a Role is missing in deploy/")?;
+    place["rules"] = role["rules"].clone();
+    Ok(())
+}
 
 /// A change of the Deployment.
 type Edit = Box<dyn FnOnce(&mut Value)>;
@@ -31,6 +66,7 @@ pub(crate) struct Setup {
     program: Option<&'static str>,
     tasks: Option<String>,
     rbac: Rbac,
+    privileged: bool,
     edits: Vec<Edit>,
     extra: Vec<Value>,
 }
@@ -38,11 +74,13 @@ pub(crate) struct Setup {
 /// What the consumer may do.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Rbac {
-    /// deploy/rbac.yaml
-    #[default]
+    /// deploy/rbac.yaml to the letter.
     Seed,
-    /// These objects instead of its Role.
-    Role(Value),
+    /// With the Role that gives all there is.
+    #[default]
+    Minimal,
+    /// The same also for the consumer of another namespace.
+    AlsoFor(String),
     /// Nothing at all.
     Nothing,
 }
@@ -75,6 +113,12 @@ impl Setup {
         self
     }
 
+    /// Lets pods do what the `restricted` level forbids.
+    pub(crate) fn privileged(mut self) -> Self {
+        self.privileged = true;
+        self
+    }
+
     /// Changes the Deployment.
     pub(crate) fn deployment(mut self, edit: impl FnOnce(&mut Value) + 'static) -> Self {
         self.edits.push(Box::new(edit));
@@ -103,7 +147,8 @@ pub(crate) struct Run {
     pub(crate) state: String,
     pub(crate) attempt: u32,
     pub(crate) execution: Option<String>,
-    pub(crate) waiting: Option<Value>,
+    /// Why it is not running yet.
+    pub(crate) waiting: Option<String>,
     pub(crate) result: Option<Value>,
     pub(crate) error: Option<RunError>,
 }
@@ -136,20 +181,13 @@ impl Place {
         self.remove().await?;
         let mut objects = manifests::read("namespace.yaml")?;
         for object in &mut objects {
-            object["metadata"]["labels"][OURS] = json!("yes");
-        }
-        let (role, mut rbac): (Vec<_>, Vec<_>) = manifests::read("rbac.yaml")?
-            .into_iter()
-            .partition(|object| object["kind"] == "Role");
-        match setup.rbac {
-            Rbac::Seed => objects.extend(role),
-            Rbac::Role(mut role) => {
-                role["metadata"]["name"] = json!("execute-jobs-role");
-                objects.push(role);
+            let labels = &mut object["metadata"]["labels"];
+            labels[OURS] = json!("yes");
+            if setup.privileged {
+                labels["pod-security.kubernetes.io/enforce"] = json!("privileged");
             }
-            Rbac::Nothing => rbac.retain(|object| object["kind"] == "ServiceAccount"),
         }
-        objects.extend(rbac);
+        objects.extend(setup.rbac.objects()?);
         let mut tasks = manifests::read("tasks.yaml")?;
         if let Some(text) = setup.tasks {
             tasks[0]["data"]["fluid.toml"] = json!(text);
@@ -290,8 +328,29 @@ impl Place {
             .well()
             .with_context(|| format!("could not enqueue {task}"))?;
         let said: Value = serde_json::from_str(&said)?;
-        let id = said["run"].as_str().or_else(|| said.as_str());
-        Ok(id.with_context(|| format!("no id in {said}"))?.to_owned())
+        Ok(said["run"]
+            .as_str()
+            .with_context(|| format!("no id in {said}"))?
+            .to_owned())
+    }
+
+    /// Asks for a run that is due later; its id.
+    pub(crate) async fn enqueue_in(&self, task: &str, delay: &str) -> anyhow::Result<String> {
+        let said = self
+            .cli(&["enqueue", task, "--delay", delay], b"")
+            .await?
+            .well()?;
+        let said: Value = serde_json::from_str(&said)?;
+        Ok(said["run"]
+            .as_str()
+            .with_context(|| format!("no id in {said}"))?
+            .to_owned())
+    }
+
+    /// What the consumer logged.
+    pub(crate) async fn consumer_log(&self) -> anyhow::Result<String> {
+        let pod = self.consumer().await?;
+        Ok(self.api::<Pod>().logs(&pod, &LogParams::default()).await?)
     }
 
     /// What is known of a run.
@@ -320,9 +379,59 @@ impl Place {
             .collect()
     }
 
-    /// The Jobs in this namespace.
-    pub(crate) async fn jobs(&self) -> anyhow::Result<Vec<Job>> {
-        Ok(self.api::<Job>().list(&ListParams::default()).await?.items)
+    /// What was made for a run, of one kind.
+    pub(crate) async fn of_run<K>(&self, run: &str) -> anyhow::Result<Vec<K>>
+    where
+        K: kube::Resource<Scope = k8s_openapi::NamespaceResourceScope>,
+        K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+        K::DynamicType: Default,
+    {
+        let labelled = ListParams::default().labels(&format!("{RUN_LABEL}={run}"));
+        Ok(self.api::<K>().list(&labelled).await?.items)
+    }
+
+    /// The only Job of a run.
+    pub(crate) async fn job(&self, run: &str) -> anyhow::Result<Job> {
+        let mut jobs = self.of_run::<Job>(run).await?;
+        ensure!(
+            jobs.len() == 1,
+            "{} Jobs of run {run}: {jobs:?}",
+            jobs.len()
+        );
+        Ok(jobs.remove(0))
+    }
+
+    /// Waits until no Job and no pod of a run is left.
+    pub(crate) async fn nothing_left(&self, run: &str) -> anyhow::Result<()> {
+        self.until(&format!("Jobs and pods of {run} to be gone"), async || {
+            let jobs = self.of_run::<Job>(run).await?;
+            let pods = self.of_run::<Pod>(run).await?;
+            Ok((jobs.is_empty() && pods.is_empty()).then_some(()))
+        })
+        .await
+    }
+
+    /// The name of a run's pod, once its container runs.
+    pub(crate) async fn running_pod(&self, run: &str) -> anyhow::Result<String> {
+        self.until(&format!("the pod of run {run} to run"), async || {
+            let pods = self.of_run::<Pod>(run).await?;
+            Ok(pods.into_iter().find_map(|pod| {
+                let runs =
+                    pod.status?.phase? == "Running" && pod.metadata.deletion_timestamp.is_none();
+                pod.metadata.name.filter(|_| runs)
+            }))
+        })
+        .await
+    }
+
+    /// The run once it says why it is not running yet.
+    pub(crate) async fn waiting(&self, run: &str) -> anyhow::Result<String> {
+        self.until(&format!("a reason why run {run} waits"), async || {
+            let run = self.show(run).await?;
+            ensure!(!run.finished(), "{run:?}");
+            Ok(run.waiting)
+        })
+        .await
     }
 }
 

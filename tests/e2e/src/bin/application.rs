@@ -1,9 +1,10 @@
 //! A Rust team's program, with tasks that end in every way that the scenarios look at.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use fluid_cli::App;
-use fluid_cli::core::{TaskContext, TaskError, task};
+use fluid_cli::core::{Secret, TaskContext, TaskError, task};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -48,15 +49,17 @@ async fn panics() -> Result<(), TaskError> {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 struct Login {
     user: String,
-    #[schemars(extend("x-secret" = true))]
-    token: String,
+    token: Secret<String>,
+    /// How many seconds to stay, to be looked at
+    linger: u64,
 }
 
 /// Knows a secret and says only how long it is.
 #[task(crate = fluid_cli::core, cpu_bound)]
 async fn login(ctx: TaskContext<Login>) -> Result<usize, TaskError> {
     println!("{} logs in", ctx.params.user);
-    Ok(ctx.params.token.len())
+    tokio::time::sleep(Duration::from_secs(ctx.params.linger)).await;
+    Ok(ctx.params.token.expose().len())
 }
 
 fn main() -> ExitCode {

@@ -1,7 +1,17 @@
 //! What must be seen on a real cluster. Each scenario has namespaces of its own.
 
+mod data;
+mod disturbance;
+mod housekeeping;
 mod image;
+mod outage;
 mod outcome;
+mod outside;
+mod pending;
+mod rights;
+mod stop;
+mod takeover;
+mod template;
 
 use std::cell::RefCell;
 use std::pin::Pin;
@@ -40,11 +50,47 @@ scenarios!(TOGETHER, alone: false,
     outcome::task_error_with_its_message,
     outcome::exit_code_3,
     outcome::panic,
+    outcome::out_of_memory,
+    outcome::a_container_of_50_ms_yields_its_output,
+    stop::timeout,
+    stop::cancel_of_a_running_run,
+    stop::cancel_of_a_pending_run,
+    pending::image_that_does_not_exist,
+    pending::unschedulable,
+    pending::quota_exceeded_then_lifted,
+    template::deployment_missing,
+    template::container_name_wrong,
+    template::no_serve_in_the_command,
+    template::sidecar_in_the_deployment,
+    template::init_container_and_volumes,
+    template::k8s_config_arrives,
+    template::ten_namespaces_at_once,
+    data::parameters_of_500_kib,
+    data::secret_parameters,
+    data::output_of_100_000_lines,
+    takeover::consumer_killed_mid_job,
+    takeover::consumer_rolled_mid_job,
+    disturbance::job_deleted_by_hand,
+    disturbance::pod_deleted_by_hand,
+    disturbance::pod_evicted,
+    disturbance::foreign_job_of_the_same_name,
+    rights::seed_role_only,
+    rights::minimal_role_only,
+    rights::no_rights_at_all,
+    housekeeping::retry_makes_a_new_job,
+    housekeeping::ttl_removes_the_job,
+    housekeeping::orphan_swept,
+    outside::outside_a_cluster,
+);
+
+scenarios!(ALONE, alone: true,
+    outage::api_server_stopped_mid_job_and_mid_create,
+    outage::watch_expired,
 );
 
 /// All of them, those that run together first.
 pub(crate) fn all() -> impl Iterator<Item = Scenario> {
-    TOGETHER.iter().copied()
+    TOGETHER.iter().chain(ALONE).copied()
 }
 
 /// Where a scenario runs; it knows what the scenario made, to look at it and to clear it away.

@@ -60,6 +60,39 @@ pub(super) async fn panic(stage: Stage) -> anyhow::Result<String> {
     Ok(error.message)
 }
 
+pub(super) async fn out_of_memory(stage: Stage) -> anyhow::Result<String> {
+    let tasks = r#"
+        [tasks.eat]
+        cpu_bound = true
+        shell = 'x=0123456789abcdef; while :; do x=$x$x; done'
+        k8s.resources.limits.memory = "32Mi"
+    "#;
+    let place = stage.place(Setup::stock(tasks)).await?;
+    let (_, error) = failed(&place, "eat").await?;
+    ensure!(error.message.contains("OOMKilled"), "{error:?}");
+    ensure!(error.message.contains("32Mi"), "{error:?}");
+    Ok(error.message)
+}
+
+/// Ten at once, so that some are over before anybody could begin to follow them.
+pub(super) async fn a_container_of_50_ms_yields_its_output(stage: Stage) -> anyhow::Result<String> {
+    let tasks = "[tasks.brief]\ncpu_bound = true\nshell = 'echo one; echo two >&2; echo three'";
+    let place = stage.place(Setup::stock(tasks)).await?;
+    let mut runs = Vec::new();
+    for _ in 0..10 {
+        runs.push(place.enqueue("brief", &json!({})).await?);
+    }
+    for run in &runs {
+        let run = place.finished(run).await?;
+        ensure!(run.state == "success", "{run:?}");
+        let mut output = place.output(&run.id).await?;
+        // The two streams are two pipes: each of them keeps its order.
+        output.retain(|line| line != "two");
+        ensure!(output == ["one", "three"], "{output:?} of {run:?}");
+    }
+    Ok(format!("3 lines from each of {} Jobs", runs.len()))
+}
+
 /// Runs a task that must fail.
 pub(super) async fn failed(place: &Place, task: &str) -> anyhow::Result<(Run, RunError)> {
     let run = place.enqueue(task, &json!({})).await?;

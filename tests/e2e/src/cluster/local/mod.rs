@@ -14,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use k8s_openapi::api::core::v1::{Node as ApiNode, ServiceAccount};
 use kube::{Api, Client};
+use serde_json::json;
 
 use self::builds::Builds;
 use self::node::Node;
@@ -150,6 +151,17 @@ impl Local {
     /// The API server is gone, as if its machine had lost power.
     pub(crate) async fn kill_api_server(&self) -> anyhow::Result<()> {
         self.services.kill(Service::ApiServer).await
+    }
+
+    /// Forgets every version of every object but the present one; the revision that is kept.
+    pub(crate) async fn compact(&self) -> anyhow::Result<u64> {
+        let all = json!({"key": "AA=="});
+        let range = self.services.ask_etcd("range", &all).await?;
+        let revision = range["header"]["revision"].as_str();
+        let revision = revision.with_context(|| format!("no revision in {range}"))?;
+        let compaction = json!({"revision": revision, "physical": true});
+        self.services.ask_etcd("compaction", &compaction).await?;
+        Ok(revision.parse()?)
     }
 
     /// The API server is back and answers.

@@ -6,12 +6,12 @@ use std::process::Stdio;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, bail};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::process::Child;
 
 use super::builds::Builds;
 use super::node::{CGROUP, NODE, Node, PODS, Process, SERVICES};
-use super::packages::CNI;
+use super::packages::{BUSYBOX, CNI};
 
 /// A program of the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +131,7 @@ runtime_type = "io.containerd.runc.v2"
         )
     }
 
-    fn kubelet(&self) -> serde_json::Value {
+    fn kubelet(&self) -> Value {
         let socket = format!("unix://{}", self.containerd_socket().display());
         // The disk and memory are shared with all else on this machine: their shortage is not the node's to judge.
         let never = [
@@ -221,6 +221,20 @@ impl Services {
         process.kill().await?;
         self.children().retain(|(other, _)| *other != service);
         Ok(())
+    }
+
+    /// Asks etcd for something through the gateway that it has for programs without gRPC.
+    pub(super) async fn ask_etcd(&self, what: &str, question: &Value) -> anyhow::Result<Value> {
+        let mut command = self.node.inside();
+        command.args([BUSYBOX, "wget", "-q", "-O-", "--post-data"]);
+        command.arg(question.to_string());
+        command.arg(format!("http://127.0.0.1:2379/v3/kv/{what}"));
+        let output = command
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .output()
+            .await?;
+        serde_json::from_slice(&output.stdout).with_context(|| format!("etcd said {output:?}"))
     }
 
     /// Fails when a program has ended that should run, with its last words.
