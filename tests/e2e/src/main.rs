@@ -26,8 +26,14 @@ use crate::scenario::Scenario;
 use crate::world::World;
 
 #[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
-    let arguments = Arguments::parse();
+async fn main() -> ExitCode {
+    start(Arguments::parse()).await.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn start(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let scenarios = chosen(&arguments)?;
     if arguments.list {
         for scenario in scenarios {

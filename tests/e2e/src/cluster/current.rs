@@ -46,13 +46,11 @@ impl Current {
 
     /// Only kind's clusters can be given an image without a registry; others must have it already.
     pub(crate) async fn load(&self, archive: &Path) -> anyhow::Result<()> {
-        match self.context.strip_prefix(KIND) {
-            Some(cluster) => kind::load(cluster, archive).await,
-            None => {
-                let image = archive.display();
-                eprintln!("the nodes must have the image of {image} already");
-                Ok(())
-            }
+        if let Some(cluster) = self.context.strip_prefix(KIND) {
+            return kind::load(cluster, archive).await;
         }
+        let image = archive.display();
+        eprintln!("the nodes must have the image of {image} already");
+        Ok(())
     }
 }

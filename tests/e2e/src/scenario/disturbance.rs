@@ -10,11 +10,11 @@ use super::Stage;
 use crate::place::{Place, Setup};
 use crate::pod_exec::exec;
 
-const TASKS: &str = r#"
+const TASKS: &str = r"
     [tasks.wait]
     cpu_bound = true
     shell = 'echo before; while [ ! -e /tmp/go ]; do sleep 0.1; done; echo after'
-"#;
+";
 
 pub(super) async fn job_deleted_by_hand(stage: Stage) -> anyhow::Result<String> {
     let place = stage.place(Setup::stock(TASKS)).await?;

@@ -59,11 +59,13 @@ pub(super) async fn the_manifests_as_they_are(stage: Stage) -> anyhow::Result<St
     place.served().await?;
     let run = place.enqueue("sum", &json!({"up_to": 1000})).await?;
     let run = place.finished(&run).await?;
-    let expected = Some(json!({"sum": 500_500}));
-    ensure!(run.result == expected, "expected {expected:?}, saw {run:?}");
+    let expected = json!({"sum": 500_500});
+    ensure!(
+        run.result.as_ref() == Some(&expected),
+        "expected {expected}, saw {run:?}"
+    );
     Ok(format!(
-        "{}: {}",
-        run.execution.unwrap_or_default(),
-        expected.unwrap_or_default()
+        "{expected} from {}",
+        run.execution.unwrap_or_default()
     ))
 }

@@ -1,4 +1,4 @@
-//! What of the Deployment and of K8sConfig becomes the Job.
+//! What of the Deployment and of `K8sConfig` becomes the Job.
 
 use anyhow::{Context, ensure};
 use k8s_openapi::api::core::v1::Pod;
