@@ -361,7 +361,17 @@ impl Place {
 
     /// The run when its state is final.
     pub(crate) async fn finished(&self, run: &str) -> anyhow::Result<Run> {
-        self.until(&format!("the end of run {run}"), async || {
+        self.finished_within(PATIENCE, run).await
+    }
+
+    /// The same for a run that may take longer than others.
+    pub(crate) async fn finished_within(
+        &self,
+        patience: Duration,
+        run: &str,
+    ) -> anyhow::Result<Run> {
+        let what = format!("the end of run {run} in {}", self.namespace);
+        until(Deadline::after(patience), what, async || {
             let run = self.show(run).await?;
             Ok(run.finished().then_some(run))
         })

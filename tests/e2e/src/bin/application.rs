@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use fluid_cli::App;
-use fluid_cli::core::{Secret, TaskContext, TaskError, task};
+use fluid_cli::core::{K8sConfig, Secret, TaskContext, TaskError, task};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -55,7 +55,11 @@ struct Login {
 }
 
 /// Knows a secret and says only how long it is.
-#[task(crate = fluid_cli::core, cpu_bound)]
+#[task(
+    crate = fluid_cli::core,
+    cpu_bound,
+    k8s_config = K8sConfig::default().job_ttl(Duration::from_secs(20)),
+)]
 async fn login(ctx: TaskContext<Login>) -> Result<usize, TaskError> {
     println!("{} logs in", ctx.params.user);
     tokio::time::sleep(Duration::from_secs(ctx.params.linger)).await;

@@ -1,5 +1,7 @@
 //! What goes in and what comes out: large, secret, long.
 
+use std::time::Duration;
+
 use anyhow::{Context, ensure};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod, Secret};
@@ -9,6 +11,9 @@ use serde_json::json;
 use super::Stage;
 use crate::place::Setup;
 use crate::pod_exec::exec;
+
+/// A little more than the task's own limit.
+const TALK: Duration = Duration::from_secs(130);
 
 pub(super) async fn parameters_of_500_kib(stage: Stage) -> anyhow::Result<String> {
     let tasks = r#"
@@ -94,7 +99,7 @@ pub(super) async fn output_of_100_000_lines(stage: Stage) -> anyhow::Result<Stri
     let tasks = "[tasks.talk]\ncpu_bound = true\ntimeout = '2m'\nshell = 'seq 100000'";
     let place = stage.place(Setup::stock(tasks)).await?;
     let run = place.enqueue("talk", &json!({})).await?;
-    let run = place.finished(&run).await?;
+    let run = place.finished_within(TALK, &run).await?;
     ensure!(run.state == "success", "{run:?}");
     let output = place.output(&run.id).await?;
     let wrong = output

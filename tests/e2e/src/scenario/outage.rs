@@ -12,6 +12,8 @@ use crate::place::Setup;
 use crate::pod_exec::exec;
 
 const OUTAGE: Duration = Duration::from_secs(60);
+/// Kubernetes' own controllers wait up to a minute before they try again.
+const RECOVERY: Duration = Duration::from_secs(180);
 
 /// One Job ends while nobody can know it, and another is due to be made then.
 pub(super) async fn api_server_stopped_mid_job_and_mid_create(
@@ -37,7 +39,7 @@ shell = 'echo done'
     tokio::time::sleep(OUTAGE).await;
     local.start_api_server(&stage.world.client).await?;
     for (run, output) in [(running, vec!["before", "after"]), (due_then, vec!["done"])] {
-        let run = place.finished(&run).await?;
+        let run = place.finished_within(RECOVERY, &run).await?;
         ensure!(run.state == "success" && run.attempt == 1, "{run:?}");
         place.job(&run.id).await?;
         let seen = place.output(&run.id).await?;
