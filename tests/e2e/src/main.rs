@@ -5,6 +5,7 @@ mod cluster;
 mod diagnosis;
 mod image;
 mod manifests;
+mod metrics;
 mod place;
 mod pod_exec;
 mod programs;
