@@ -9,6 +9,7 @@ mod outcome;
 mod outside;
 mod pending;
 mod rights;
+mod scale;
 mod stop;
 mod takeover;
 mod template;
@@ -17,6 +18,10 @@ use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
 
+use anyhow::bail;
+
+use crate::cluster::Cluster;
+use crate::cluster::local::Local;
 use crate::place::{Place, Setup};
 use crate::world::World;
 
@@ -86,6 +91,7 @@ scenarios!(TOGETHER, alone: false,
 scenarios!(ALONE, alone: true,
     outage::api_server_stopped_mid_job_and_mid_create,
     outage::watch_expired,
+    scale::two_thousand_jobs,
 );
 
 /// All of them, those that run together first.
@@ -130,6 +136,14 @@ impl Stage {
         self.places.borrow_mut().push(place.clone());
         place.furnish(setup).await?;
         Ok(place)
+    }
+
+    /// The cluster, if its own programs are ours to stop and to start.
+    pub(crate) fn local(&self) -> anyhow::Result<&Local> {
+        match &*self.world.cluster {
+            Cluster::Local(local) => Ok(local),
+            Cluster::Kind(_) | Cluster::Current(_) => bail!("this needs --cluster local"),
+        }
     }
 
     /// The places that were made so far.

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::{bail, ensure};
+use anyhow::ensure;
 use serde_json::json;
 
 use super::Stage;
-use crate::cluster::Cluster;
-use crate::cluster::local::Local;
 use crate::place::Setup;
 use crate::pod_exec::exec;
 
@@ -30,7 +28,7 @@ cpu_bound = true
 timeout = '5m'
 shell = 'echo done'
 ";
-    let local = local(&stage)?;
+    let local = stage.local()?;
     let place = stage.place(Setup::stock(tasks)).await?;
     let running = place.enqueue("wait", &json!({})).await?;
     place.running_pod(&running).await?;
@@ -58,7 +56,7 @@ pub(super) async fn watch_expired(stage: Stage) -> anyhow::Result<String> {
 cpu_bound = true
 shell = 'echo before; while [ ! -e /tmp/go ]; do sleep 0.1; done; echo after'
 ";
-    let local = local(&stage)?;
+    let local = stage.local()?;
     let place = stage.place(Setup::stock(tasks)).await?;
     let run = place.enqueue("wait", &json!({})).await?;
     let pod = place.running_pod(&run).await?;
@@ -79,11 +77,4 @@ shell = 'echo before; while [ ! -e /tmp/go ]; do sleep 0.1; done; echo after'
     Ok(format!(
         "a run went on after compaction at revision {revision}"
     ))
-}
-
-fn local(stage: &Stage) -> anyhow::Result<&Local> {
-    match &*stage.world.cluster {
-        Cluster::Local(local) => Ok(local),
-        _ => bail!("this needs --cluster local"),
-    }
 }

@@ -9,6 +9,7 @@ use tokio::process::Command;
 
 const KUBERNETES: &str = "k8s.io/kubernetes";
 const ETCD: &str = "go.etcd.io/etcd/server/v3";
+const KWOK: &str = "sigs.k8s.io/kwok";
 
 /// The Kubernetes programs of a cluster.
 const PROGRAMS: &[&str] = &[
@@ -40,6 +41,7 @@ pub(super) struct Builds {
     pub(super) version: String,
     kubernetes: PathBuf,
     etcd: PathBuf,
+    kwok: PathBuf,
 }
 
 impl Builds {
@@ -70,10 +72,14 @@ impl Builds {
         let module = modules().join("etcd");
         let etcd = cache()?.join(format!("etcd-{}/bin/etcd", required(&module, ETCD)?));
         build(&module, ETCD, "", &etcd).await?;
+        let module = modules().join("kwok");
+        let kwok = cache()?.join(format!("kwok-{}/bin/kwok", required(&module, KWOK)?));
+        build(&module, &format!("{KWOK}/cmd/kwok"), "", &kwok).await?;
         Ok(Self {
             version,
             kubernetes,
             etcd,
+            kwok,
         })
     }
 
@@ -83,6 +89,10 @@ impl Builds {
 
     pub(super) fn etcd(&self) -> &Path {
         &self.etcd
+    }
+
+    pub(super) fn kwok(&self) -> &Path {
+        &self.kwok
     }
 }
 

@@ -6,6 +6,7 @@ mod node;
 pub(crate) mod packages;
 mod pki;
 mod services;
+pub(crate) mod simulation;
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};

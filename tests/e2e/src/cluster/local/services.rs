@@ -12,6 +12,7 @@ use tokio::process::Child;
 use super::builds::Builds;
 use super::node::{CGROUP, NODE, Node, PODS, Process, SERVICES};
 use super::packages::{BUSYBOX, CNI};
+use super::simulation::SIMULATED;
 
 /// A program of the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,9 +23,15 @@ pub(super) enum Service {
     Scheduler,
     Containerd,
     Kubelet,
+    /// Not of the cluster itself: it simulates a node where a scenario asks for one.
+    Kwok,
 }
 
+/// Where kwok answers for its node as a kubelet would.
+pub(super) const KWOK_PORT: u16 = 10247;
+
 impl Service {
+    /// What a cluster is made of, in the order of their start.
     pub(super) const ALL: [Self; 6] = [
         Self::Etcd,
         Self::ApiServer,
@@ -42,6 +49,7 @@ impl Service {
             Self::Scheduler => "kube-scheduler",
             Self::Containerd => "containerd",
             Self::Kubelet => "kubelet",
+            Self::Kwok => "kwok",
         }
     }
 }
@@ -98,6 +106,10 @@ impl Layout {
             self.containerd(pause_image),
         )?;
         fs::write(self.folder.join("kubelet.json"), self.kubelet().to_string())?;
+        let log = self.folder.join("simulated.log");
+        fs::write(&log, "simulated\n")?;
+        let kwok = include_str!("kwok.yaml").replace("LOG_FILE", &log.display().to_string());
+        fs::write(self.folder.join("kwok.yaml"), kwok)?;
         Ok(())
     }
 
@@ -213,11 +225,23 @@ impl Services {
         Ok(())
     }
 
-    /// Ends a program as a power cut would.
-    pub(super) async fn kill(&self, service: Service) -> anyhow::Result<()> {
+    /// The same, unless this or an earlier process has started it already.
+    pub(super) fn start_once(&self, service: Service) -> anyhow::Result<()> {
+        if self.process(service).is_ok_and(Process::lives) {
+            return Ok(());
+        }
+        self.start(service)
+    }
+
+    fn process(&self, service: Service) -> anyhow::Result<Process> {
         let path = self.layout.pid(service);
         let text = fs::read_to_string(&path).with_context(|| format!("{}", path.display()))?;
-        let process: Process = serde_json::from_str(&text)?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// Ends a program as a power cut would.
+    pub(super) async fn kill(&self, service: Service) -> anyhow::Result<()> {
+        let process = self.process(service)?;
         process.kill().await?;
         self.children().retain(|(other, _)| *other != service);
         Ok(())
@@ -286,11 +310,16 @@ impl Services {
                 format!("--root-ca-file={}", pki("ca.crt")),
                 "--leader-elect=false".to_owned(),
                 "--secure-port=0".to_owned(),
+                "--concurrent-job-syncs=20".to_owned(),
+                "--kube-api-qps=1000".to_owned(),
+                "--kube-api-burst=2000".to_owned(),
             ],
             Service::Scheduler => vec![
                 format!("--kubeconfig={}", pki("scheduler.kubeconfig")),
                 "--leader-elect=false".to_owned(),
                 "--secure-port=0".to_owned(),
+                "--kube-api-qps=1000".to_owned(),
+                "--kube-api-burst=2000".to_owned(),
             ],
             Service::Containerd => vec![format!("--config={}", folder("containerd.toml"))],
             Service::Kubelet => vec![
@@ -301,9 +330,21 @@ impl Services {
                 "--hostname-override=node-1".to_owned(),
                 format!("--node-ip={NODE}"),
             ],
+            Service::Kwok => vec![
+                format!("--kubeconfig={}", pki("admin.kubeconfig")),
+                format!("--config={}", folder("kwok.yaml")),
+                format!("--manage-nodes-with-label-selector={SIMULATED}=yes"),
+                format!("--node-ip={NODE}"),
+                format!("--node-port={KWOK_PORT}"),
+                "--node-lease-duration-seconds=40".to_owned(),
+                format!("--tls-cert-file={}", pki("server.crt")),
+                format!("--tls-private-key-file={}", pki("server.key")),
+                format!("--server-address={NODE}:{KWOK_PORT}"),
+            ],
         };
         let program = match service {
             Service::Etcd => self.builds.etcd().to_owned(),
+            Service::Kwok => self.builds.kwok().to_owned(),
             Service::Containerd => PathBuf::from("containerd"),
             other => self.builds.kubernetes(other.name()),
         };

@@ -39,7 +39,9 @@ impl Local {
         let nodes: Api<Node> = Api::all(client.clone());
         let ours = PatchParams::apply(MANAGER).force();
         nodes.patch(NAME, &ours, &Patch::Apply(node)).await?;
-        nodes.patch_status(NAME, &ours, &Patch::Apply(status)).await?;
+        nodes
+            .patch_status(NAME, &ours, &Patch::Apply(status))
+            .await?;
         Ok(())
     }
 }
