@@ -8,6 +8,9 @@ use crate::place::Place;
 /// The last lines of each pod's log.
 const LINES: i64 = 15;
 
+/// More pods than these tell nothing new; they are in the order of their names.
+const PODS: usize = 10;
+
 /// The pods, their logs and the events of some namespaces; what can't be read is left out.
 pub(crate) async fn diagnose(places: &[Place]) -> String {
     let mut text = String::new();
@@ -17,7 +20,7 @@ pub(crate) async fn diagnose(places: &[Place]) -> String {
         let Ok(list) = pods.list(&ListParams::default()).await else {
             continue;
         };
-        for pod in list {
+        for pod in list.items.into_iter().rev().take(PODS) {
             let name = pod.metadata.name.unwrap_or_default();
             let status = pod.status.unwrap_or_default();
             let phase = status.phase.unwrap_or_default();

@@ -31,7 +31,6 @@ impl Local {
             "apiVersion": "v1", "kind": "Node", "metadata": {"name": NAME},
             "status": {
                 "capacity": room, "allocatable": room,
-                "conditions": [{"type": "Ready", "status": "True", "reason": "Simulated"}],
                 "addresses": [{"type": "InternalIP", "address": NODE.to_string()}],
                 "daemonEndpoints": {"kubeletEndpoint": {"Port": KWOK_PORT}},
             },
