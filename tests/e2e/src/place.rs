@@ -31,6 +31,14 @@ impl Rbac {
         match self {
             Self::Seed => {}
             Self::Minimal => replace_role(&mut objects)?,
+            Self::WithoutOutput => {
+                replace_role(&mut objects)?;
+                let rules = objects
+                    .iter_mut()
+                    .find_map(|object| object["rules"].as_array_mut());
+                let output = |rule: &Value| rule["resources"] == json!(["pods/log"]);
+                rules.context("no rules")?.retain(|rule| !output(rule));
+            }
             Self::AlsoFor(namespace) => {
                 replace_role(&mut objects)?;
                 let binding = objects
@@ -79,6 +87,8 @@ pub(crate) enum Rbac {
     /// With the Role that gives all there is.
     #[default]
     Minimal,
+    /// The same but for the output of pods, which simulated ones don't have.
+    WithoutOutput,
     /// The same also for the consumer of another namespace.
     AlsoFor(String),
     /// Nothing at all.

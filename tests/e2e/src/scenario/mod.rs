@@ -91,6 +91,7 @@ scenarios!(TOGETHER, alone: false,
 scenarios!(ALONE, alone: true,
     outage::api_server_stopped_mid_job_and_mid_create,
     outage::watch_expired,
+    scale::requests_per_job,
     scale::two_thousand_jobs,
 );
 

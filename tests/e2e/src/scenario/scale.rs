@@ -16,7 +16,7 @@ use serde_json::Value;
 use super::Stage;
 use crate::cluster::local::simulation::{LENGTH, SIMULATED};
 use crate::metrics::Metrics;
-use crate::place::{Place, RUN_LABEL, Setup, container};
+use crate::place::{Place, RUN_LABEL, Rbac, Setup, container};
 use crate::pod_exec::exec;
 use crate::wait::{Deadline, until};
 
@@ -38,33 +38,13 @@ pub(super) async fn two_thousand_jobs(stage: Stage) -> anyhow::Result<String> {
         let arguments = ["serve", "--concurrency", "500", "--quiet"];
         container(deployment)["args"] = arguments.into();
     });
-    let place = stage.place(setup).await?;
+    let place = stage.place(setup.rbac(Rbac::WithoutOutput)).await?;
     let completions = Completions::watch(client);
     let mut said = Vec::new();
-    for (number, name) in [(1, "short"), (2, "long")] {
-        let before = requests(client).await?;
-        let lines = "{}\n".repeat(EACH);
-        place
-            .cli(&["enqueue", name, "--many", "-"], lines.as_bytes())
-            .await?
-            .well()?;
-        until(
-            Deadline::after(Duration::from_secs(240)),
-            format!("{EACH} {name} runs to end"),
-            async || {
-                let states = states(&place).await?;
-                let ended = states["success"].as_u64();
-                for state in ["failure", "aborted", "interrupted"] {
-                    ensure!(states[state] == 0, "{states}");
-                }
-                Ok(ended.filter(|ended| *ended == u64::try_from(number * EACH).unwrap_or(0)))
-            },
-        )
-        .await?;
-        #[expect(clippy::cast_precision_loss, reason = "a thousand")]
-        let each = (requests(client).await? - before) / EACH as f64;
-        ensure!(each <= REQUESTS, "{each:.2} requests for each {name} Job");
+    for (rounds, name) in [(1, "short"), (2, "long")] {
+        let each = cost(&place, name, EACH, rounds * EACH).await?;
         said.push(format!("{each:.2} requests for each {name} Job"));
+        ensure!(each <= REQUESTS, "{said:?}");
     }
     let jobs = Api::<Job>::namespaced(client.clone(), &place.namespace);
     let made = jobs
@@ -84,6 +64,49 @@ pub(super) async fn two_thousand_jobs(stage: Stage) -> anyhow::Result<String> {
     );
     said.push(format!("p99 {late:#} from Job to run"));
     Ok(said.join(", "))
+}
+
+/// The same on a real kubelet, whose pods have output.
+pub(super) async fn requests_per_job(stage: Stage) -> anyhow::Result<String> {
+    let tasks = "
+[tasks.short]
+cpu_bound = true
+shell = 'echo short'
+
+[tasks.long]
+cpu_bound = true
+shell = 'for i in $(seq 20); do echo $i; sleep 1; done'
+";
+    let place = stage.place(Setup::stock(tasks)).await?;
+    let (few, mut said) = (10, Vec::new());
+    for (rounds, name) in [(1, "short"), (2, "long")] {
+        let each = cost(&place, name, few, rounds * few).await?;
+        said.push(format!("{each:.2} requests for each {name} Job"));
+        ensure!(each <= REQUESTS, "{said:?}");
+    }
+    Ok(said.join(", "))
+}
+
+/// How many requests each of some runs of a task costs, when there are `all` that succeeded after them.
+async fn cost(place: &Place, task: &str, runs: usize, all: usize) -> anyhow::Result<f64> {
+    let before = requests(&place.client).await?;
+    let lines = "{}\n".repeat(runs);
+    place
+        .cli(&["enqueue", task, "--many", "-"], lines.as_bytes())
+        .await?
+        .well()?;
+    let deadline = Deadline::after(Duration::from_secs(240));
+    until(deadline, format!("{runs} {task} runs to end"), async || {
+        let states = states(place).await?;
+        for state in ["failure", "aborted", "interrupted"] {
+            ensure!(states[state] == 0, "{states}");
+        }
+        Ok((states["success"] == all).then_some(()))
+    })
+    .await?;
+    #[expect(clippy::cast_precision_loss, reason = "a few thousand")]
+    let runs = runs as f64;
+    Ok((requests(&place.client).await? - before) / runs)
 }
 
 /// A task whose Jobs go to the simulated node and take this long.

@@ -106,10 +106,7 @@ impl Layout {
             self.containerd(pause_image),
         )?;
         fs::write(self.folder.join("kubelet.json"), self.kubelet().to_string())?;
-        let log = self.folder.join("simulated.log");
-        fs::write(&log, "simulated\n")?;
-        let kwok = include_str!("kwok.yaml").replace("LOG_FILE", &log.display().to_string());
-        fs::write(self.folder.join("kwok.yaml"), kwok)?;
+        fs::write(self.folder.join("kwok.yaml"), include_str!("kwok.yaml"))?;
         Ok(())
     }
 
