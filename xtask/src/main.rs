@@ -1,6 +1,7 @@
 //! Everything a contributor runs: `cargo xtask --help`.
 
 mod bench;
+mod e2e;
 mod layers;
 mod lint;
 mod process;
@@ -25,6 +26,8 @@ enum Command {
     Lint,
     /// Print the cost of queueing and dispatch beside the raw ceiling of the same run.
     Bench(bench::Arguments),
+    /// Prove fluid on a real Kubernetes cluster: `cargo xtask e2e --help`.
+    E2e(e2e::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -32,5 +35,6 @@ fn main() -> anyhow::Result<()> {
         Command::Test(arguments) => test::run_command(&arguments),
         Command::Lint => lint::run_command(),
         Command::Bench(arguments) => bench::run_command(&arguments),
+        Command::E2e(arguments) => e2e::run_command(&arguments),
     }
 }

@@ -1,0 +1,80 @@
+//! The API server goes away and comes back. For clusters whose API server is ours to stop.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+use serde_json::json;
+
+use super::Stage;
+use crate::place::Setup;
+use crate::pod_exec::exec;
+
+const OUTAGE: Duration = Duration::from_secs(60);
+/// Kubernetes' own controllers wait up to a minute before they try again.
+const RECOVERY: Duration = Duration::from_secs(180);
+
+/// One Job ends while nobody can know it, and another is due to be made then.
+pub(super) async fn api_server_stopped_mid_job_and_mid_create(
+    stage: Stage,
+) -> anyhow::Result<String> {
+    let tasks = "
+[tasks.wait]
+cpu_bound = true
+timeout = '5m'
+shell = 'echo before; sleep 12; echo after'
+
+[tasks.brief]
+cpu_bound = true
+timeout = '5m'
+shell = 'echo done'
+";
+    let local = stage.local()?;
+    let place = stage.place(Setup::stock(tasks)).await?;
+    let running = place.enqueue("wait", &json!({})).await?;
+    place.running_pod(&running).await?;
+    let due_then = place.enqueue_in("brief", "8s").await?;
+    local.kill_api_server().await?;
+    tokio::time::sleep(OUTAGE).await;
+    local.start_api_server(&stage.world.client).await?;
+    for (run, output) in [(running, vec!["before", "after"]), (due_then, vec!["done"])] {
+        let run = place.finished_within(RECOVERY, &run).await?;
+        ensure!(run.state == "success" && run.attempt == 1, "{run:?}");
+        place.job(&run.id).await?;
+        let seen = place.output(&run.id).await?;
+        ensure!(seen == output, "{seen:?}");
+    }
+    Ok(format!(
+        "two runs ended well after {} s without API server",
+        OUTAGE.as_secs()
+    ))
+}
+
+/// What the watches know of is compacted away while they are cut.
+pub(super) async fn watch_expired(stage: Stage) -> anyhow::Result<String> {
+    let tasks = "
+[tasks.wait]
+cpu_bound = true
+shell = 'echo before; while [ ! -e /tmp/go ]; do sleep 0.1; done; echo after'
+";
+    let local = stage.local()?;
+    let place = stage.place(Setup::stock(tasks)).await?;
+    let run = place.enqueue("wait", &json!({})).await?;
+    let pod = place.running_pod(&run).await?;
+    local.kill_api_server().await?;
+    let revision = local.compact().await?;
+    local.start_api_server(&stage.world.client).await?;
+    place
+        .until("the pod to be reached", async || {
+            let go = exec(&place.api(), &pod, "main", &["touch", "/tmp/go"], b"").await;
+            Ok(go.ok().filter(|said| said.code == 0))
+        })
+        .await?;
+    let run = place.finished(&run).await?;
+    ensure!(run.state == "success" && run.attempt == 1, "{run:?}");
+    place.job(&run.id).await?;
+    let output = place.output(&run.id).await?;
+    ensure!(output == ["before", "after"], "{output:?}");
+    Ok(format!(
+        "a run went on after compaction at revision {revision}"
+    ))
+}
