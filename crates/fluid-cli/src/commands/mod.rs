@@ -34,8 +34,10 @@ pub(crate) async fn run(session: Arc<Session>, action: Action) -> Done {
         #[cfg(feature = "k8s")]
         Action::K8s(action) => k8s::run(&session, &action).await,
         #[cfg(not(feature = "k8s"))]
-        Action::K8s(_) => Err(crate::failure::Failure::usage("Kubernetes is not in this build")
-            .help("use a build with the feature k8s")),
+        Action::K8s(_) => Err(
+            crate::failure::Failure::usage("Kubernetes is not in this build")
+                .help("use a build with the feature k8s"),
+        ),
         Action::Init(args) => init::init(&session, &args),
         Action::Completion(args) => completion::completion(&session, &args),
     }

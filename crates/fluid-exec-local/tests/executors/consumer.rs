@@ -208,7 +208,10 @@ async fn a_secret_can_be_seen_in_no_process() {
             let seen = String::from_utf8_lossy(&seen);
             assert!(!seen.is_empty(), "{name}: {file} is empty");
             assert!(!seen.contains(SECRET), "{name}: {file} holds the secret");
-            assert!(file == "environ" || !seen.contains("mary"), "{name}: {seen}");
+            assert!(
+                file == "environ" || !seen.contains("mary"),
+                "{name}: {seen}"
+            );
         }
     }
 }

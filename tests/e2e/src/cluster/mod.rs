@@ -24,7 +24,7 @@ pub(crate) enum Cluster {
 }
 
 impl Cluster {
-    /// Makes it, or finds it. What a cancelled call leaves, [`Self::remove`] removes.
+    /// Makes it, or finds it. What a cancelled call leaves, `remove` removes.
     pub(crate) async fn up(kind: ClusterKind, arguments: &Arguments) -> anyhow::Result<Self> {
         let release = arguments.kubernetes.as_deref();
         if release.is_some() && kind != ClusterKind::Local {
