@@ -9,6 +9,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fluid_core::BrokerError;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::error::{Fault, Outcome};
@@ -86,6 +87,8 @@ fn open(options: &SqliteOptions, path: &Path, closing: &Arc<AtomicBool>) -> Outc
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut connection = Connection::open_with_flags(path, flags)?;
     connection.set_prepared_statement_cache_capacity(PREPARED);
+    // Otherwise a statement with a bound limit is planned anew whenever it is run.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     wait_while_busy(&mut connection, options.busy_deadline, Arc::clone(closing))?;
     Ok(connection)
 }
@@ -170,4 +173,30 @@ fn wait_while_busy(
         true
     }))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::StatementStatus;
+
+    use super::*;
+
+    #[test]
+    fn a_statement_is_planned_once_whatever_is_bound_to_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = SqliteOptions::new(folder.path().join("fluid.db"));
+        prepare_file(&options).unwrap();
+        let closing = Arc::default();
+        let writer = writer(&options, &options.path, &closing).unwrap();
+        let reader = reader(&options, &options.path, &closing).unwrap();
+        for connection in [writer, reader] {
+            let sql = "SELECT name FROM sqlite_schema WHERE type = ?1 LIMIT ?2";
+            let mut statement = connection.prepare(sql).unwrap();
+            for limit in 0..5 {
+                let rows = statement.query_map(("table", limit), |row| row.get::<_, String>(0));
+                assert_eq!(rows.unwrap().count(), limit);
+            }
+            assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
+        }
+    }
 }
