@@ -1,8 +1,7 @@
 //! Follows what an attempt's pods print.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fluid_core::relay::{Relayed, read_relayed};
@@ -29,6 +28,8 @@ const SILENCE: Duration = Duration::from_secs(5);
 const NEWS: Duration = Duration::from_secs(2);
 /// How long to leave a kubelet alone that could not be reached.
 const UNREACHABLE: Duration = Duration::from_secs(30);
+/// How long to do without logs that may not be read.
+const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 /// How often a kubelet that can't be reached is asked for the log of a container that has ended.
 const LAST_TRIES: u32 = 2;
 
@@ -36,15 +37,28 @@ const LAST_TRIES: u32 = 2;
 #[derive(Debug)]
 pub(crate) struct Logs {
     turns: Semaphore,
-    refused: AtomicBool,
+    /// When reading was refused last.
+    refused: Mutex<Option<Instant>>,
 }
 
 impl Default for Logs {
     fn default() -> Self {
         Self {
             turns: Semaphore::new(FOLLOWED),
-            refused: AtomicBool::new(false),
+            refused: Mutex::default(),
         }
+    }
+}
+
+impl Logs {
+    fn refused(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether reading was refused a short time ago, so that it need not be tried.
+    fn are_refused(&self) -> bool {
+        let refused = *self.refused();
+        refused.is_some_and(|at| at.elapsed() < REFUSED_PAUSE)
     }
 }
 
@@ -123,7 +137,7 @@ impl Output<'_> {
     }
 
     async fn pass_on_of(&self, pod: &PodSight, sights: &mut Subscription, position: &mut Position) {
-        if self.logs.refused.load(Ordering::Relaxed) {
+        if self.logs.are_refused() {
             return;
         }
         let Ok(_turn) = self.logs.turns.acquire().await else {
@@ -197,7 +211,8 @@ impl Output<'_> {
     }
 
     fn refused(&self, why: &str) {
-        if !self.logs.refused.swap(true, Ordering::Relaxed) {
+        let before = self.logs.refused().replace(Instant::now());
+        if before.is_none() {
             tracing::warn!(
                 namespace = self.namespace,
                 missing = "get pods/log",
