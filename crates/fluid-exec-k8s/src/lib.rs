@@ -41,12 +41,15 @@
 //! The API is that of Kubernetes 1.35, the oldest version that upstream supports at the time of this release. Objects
 //! are passed on as JSON, so that fields of newer versions in a Deployment are not lost.
 
+mod begin;
 mod check;
 mod cluster;
 mod execution;
 mod executor;
 mod fault;
+mod follow;
 mod identity;
+mod insist;
 mod job;
 mod lines;
 mod namespace;
