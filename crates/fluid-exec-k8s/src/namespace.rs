@@ -59,6 +59,7 @@ pub(crate) struct Namespace {
     secrets: Secrets,
     /// The watch of events, as long as some Job gets no pod.
     events: Mutex<Weak<Watching>>,
+    events_warned: Arc<AtomicBool>,
     _watches: [Watching; 2],
 }
 
@@ -101,6 +102,7 @@ impl Namespace {
             pods: pods_told,
             secrets: Secrets::default(),
             events: Mutex::default(),
+            events_warned: Arc::default(),
             _watches: [
                 AbortOnDropHandle::new(tokio::spawn(watch_jobs)),
                 AbortOnDropHandle::new(tokio::spawn(watch_pods)),
@@ -158,7 +160,10 @@ impl Namespace {
             &resource("", "Event", "events"),
         );
         let (access, _) = watch::channel(Access::Unknown);
-        let told = Told::new("events", &self.name, access);
+        let told = Told {
+            warned: self.events_warned.clone(),
+            ..Told::new("events", &self.name, access)
+        };
         let work = follow(api, of_interest, told, move |event| {
             if let Event::Apply(event) | Event::InitApply(event) = event {
                 let text = |path| event.data.pointer(path).and_then(Value::as_str);
@@ -198,11 +203,14 @@ struct Told {
     what: &'static str,
     namespace: String,
     access: watch::Sender<Access>,
+    /// Somebody was told of a refusal already.
+    warned: Arc<AtomicBool>,
 }
 
 impl Told {
     fn new(what: &'static str, namespace: &str, access: watch::Sender<Access>) -> Self {
         Self {
+            warned: Arc::default(),
             what,
             namespace: namespace.to_owned(),
             access,
@@ -218,18 +226,18 @@ impl Told {
     }
 
     fn refused(&self, why: &str) {
-        let is_new = self.access.send_if_modified(|access| {
+        self.access.send_if_modified(|access| {
             let is_new = !matches!(access, Access::Refused(_));
             *access = Access::Refused(why.to_owned());
             is_new
         });
-        if is_new {
+        if !self.warned.swap(true, Ordering::Relaxed) {
             let lost = match self.what {
                 "pods" => {
                     "output, results, and why a Job failed are not known: a Job that completes is a success without a result"
                 }
                 "events" => "why a Job gets no pod is not known",
-                _ => "no Job can be followed",
+                _ => "Jobs are read one by one, as often as `sleep` says",
             };
             tracing::warn!(
                 namespace = self.namespace,

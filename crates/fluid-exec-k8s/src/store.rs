@@ -134,7 +134,8 @@ impl Store {
         self.gone(&job.name_any(), job.uid().as_deref());
     }
 
-    fn gone(&self, name: &str, uid: Option<&str>) {
+    /// The Job with this uid is there no more.
+    pub(crate) fn gone(&self, name: &str, uid: Option<&str>) {
         let mut seen = self.lock();
         let Some(entry) = seen.entries.get(name) else {
             return;
