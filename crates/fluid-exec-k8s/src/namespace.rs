@@ -30,6 +30,9 @@ const LONG_DISBELIEF: Duration = Duration::from_secs(60);
 /// How often to ask again for what is refused.
 const REFUSED_PAUSE: Duration = Duration::from_secs(30);
 
+/// After how many failures in a row an outage is told: one is nothing out of the ordinary.
+const OUTAGE: u32 = 3;
+
 /// Whether a watch can be relied on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -261,6 +264,7 @@ async fn follow<K>(
     let mut events = pin!(watcher(api, config));
     let mut pace = Pace::default();
     let mut refused_since: Option<Instant> = None;
+    let mut failures = 0;
     while let Some(event) = events.next().await {
         let error = match event {
             Ok(event) => {
@@ -268,6 +272,14 @@ async fn follow<K>(
                 if !matches!(event, Event::Init) {
                     pace.reset();
                     refused_since = None;
+                    if failures >= OUTAGE {
+                        tracing::info!(
+                            namespace = told.namespace,
+                            "{} can be watched again",
+                            told.what
+                        );
+                    }
+                    failures = 0;
                     told.granted();
                 }
                 see(event);
@@ -275,6 +287,7 @@ async fn follow<K>(
             }
             Err(error) => error,
         };
+        failures += 1;
         let wait = match fault(error) {
             Fault::Refused(why) => {
                 let since = *refused_since.get_or_insert_with(Instant::now);
@@ -290,12 +303,14 @@ async fn follow<K>(
                 }
             }
             Fault::Away { why, after } => {
-                tracing::debug!(
-                    namespace = told.namespace,
-                    why,
-                    "the watch of {} broke",
-                    told.what
-                );
+                if failures == OUTAGE {
+                    tracing::warn!(
+                        namespace = told.namespace,
+                        why,
+                        "the Kubernetes API can't answer; what waits for {} goes on when it is back",
+                        told.what
+                    );
+                }
                 pace.next(after)
             }
             other => {
