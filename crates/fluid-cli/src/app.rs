@@ -155,8 +155,8 @@ impl App {
         let output = Output::new(cli.global.output);
         let filter = match (&cli.global.log, &cli.command) {
             (Some(filter), _) => filter.as_str(),
-            (None, Action::Serve(args)) if !args.tells_on_terminal(output) => "info",
-            (None, _) => "warn",
+            (None, Action::Serve(args)) if !args.tells_on_terminal(output) => logging::TOLD,
+            (None, _) => logging::WARNED,
         };
         logging::begin(filter, cli.global.log_format)?;
         let origin = |id, flag, variable| match source(&matches, id) {

@@ -7,6 +7,12 @@ use tracing_subscriber::EnvFilter;
 use crate::args::LogFormat;
 use crate::failure::Failure;
 
+/// What is logged unless told otherwise, of a process whose log tells what it does. The Kubernetes client logs each
+/// of many attempts in an outage, which the executor tells once.
+pub(crate) const TOLD: &str = "info,kube_client=off,kube_runtime=off";
+/// The same where only what is wrong is told.
+pub(crate) const WARNED: &str = "warn,kube_client=off,kube_runtime=off";
+
 /// Begins to log what passes the filter.
 ///
 /// # Errors

@@ -24,7 +24,7 @@ pub enum ErrorKind {
     Start,
     /// The parameters are not what the task declares; never retried.
     Parameters,
-    /// The consumer vanished in the middle of the attempt.
+    /// The consumer vanished in the middle of the attempt, or what carried it out was taken away.
     Lost,
     /// The run was cancelled or asked to abort; never retried.
     Aborted,

@@ -30,6 +30,9 @@ const LONG_DISBELIEF: Duration = Duration::from_secs(60);
 /// How often to ask again for what is refused.
 const REFUSED_PAUSE: Duration = Duration::from_secs(30);
 
+/// After how many failures in a row an outage is told: one is nothing out of the ordinary.
+const OUTAGE: u32 = 3;
+
 /// Whether a watch can be relied on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Access {
@@ -59,6 +62,7 @@ pub(crate) struct Namespace {
     secrets: Secrets,
     /// The watch of events, as long as some Job gets no pod.
     events: Mutex<Weak<Watching>>,
+    events_warned: Arc<AtomicBool>,
     _watches: [Watching; 2],
 }
 
@@ -101,6 +105,7 @@ impl Namespace {
             pods: pods_told,
             secrets: Secrets::default(),
             events: Mutex::default(),
+            events_warned: Arc::default(),
             _watches: [
                 AbortOnDropHandle::new(tokio::spawn(watch_jobs)),
                 AbortOnDropHandle::new(tokio::spawn(watch_pods)),
@@ -158,7 +163,10 @@ impl Namespace {
             &resource("", "Event", "events"),
         );
         let (access, _) = watch::channel(Access::Unknown);
-        let told = Told::new("events", &self.name, access);
+        let told = Told {
+            warned: self.events_warned.clone(),
+            ..Told::new("events", &self.name, access)
+        };
         let work = follow(api, of_interest, told, move |event| {
             if let Event::Apply(event) | Event::InitApply(event) = event {
                 let text = |path| event.data.pointer(path).and_then(Value::as_str);
@@ -198,11 +206,14 @@ struct Told {
     what: &'static str,
     namespace: String,
     access: watch::Sender<Access>,
+    /// Somebody was told of a refusal already.
+    warned: Arc<AtomicBool>,
 }
 
 impl Told {
     fn new(what: &'static str, namespace: &str, access: watch::Sender<Access>) -> Self {
         Self {
+            warned: Arc::default(),
             what,
             namespace: namespace.to_owned(),
             access,
@@ -218,18 +229,18 @@ impl Told {
     }
 
     fn refused(&self, why: &str) {
-        let is_new = self.access.send_if_modified(|access| {
+        self.access.send_if_modified(|access| {
             let is_new = !matches!(access, Access::Refused(_));
             *access = Access::Refused(why.to_owned());
             is_new
         });
-        if is_new {
+        if !self.warned.swap(true, Ordering::Relaxed) {
             let lost = match self.what {
                 "pods" => {
                     "output, results, and why a Job failed are not known: a Job that completes is a success without a result"
                 }
                 "events" => "why a Job gets no pod is not known",
-                _ => "no Job can be followed",
+                _ => "Jobs are read one by one, as often as `sleep` says",
             };
             tracing::warn!(
                 namespace = self.namespace,
@@ -253,6 +264,7 @@ async fn follow<K>(
     let mut events = pin!(watcher(api, config));
     let mut pace = Pace::default();
     let mut refused_since: Option<Instant> = None;
+    let mut failures = 0;
     while let Some(event) = events.next().await {
         let error = match event {
             Ok(event) => {
@@ -260,6 +272,14 @@ async fn follow<K>(
                 if !matches!(event, Event::Init) {
                     pace.reset();
                     refused_since = None;
+                    if failures >= OUTAGE {
+                        tracing::info!(
+                            namespace = told.namespace,
+                            "{} can be watched again",
+                            told.what
+                        );
+                    }
+                    failures = 0;
                     told.granted();
                 }
                 see(event);
@@ -267,6 +287,7 @@ async fn follow<K>(
             }
             Err(error) => error,
         };
+        failures += 1;
         let wait = match fault(error) {
             Fault::Refused(why) => {
                 let since = *refused_since.get_or_insert_with(Instant::now);
@@ -282,12 +303,14 @@ async fn follow<K>(
                 }
             }
             Fault::Away { why, after } => {
-                tracing::debug!(
-                    namespace = told.namespace,
-                    why,
-                    "the watch of {} broke",
-                    told.what
-                );
+                if failures == OUTAGE {
+                    tracing::warn!(
+                        namespace = told.namespace,
+                        why,
+                        "the Kubernetes API can't answer; what waits for {} goes on when it is back",
+                        told.what
+                    );
+                }
                 pace.next(after)
             }
             other => {

@@ -1,8 +1,7 @@
 //! Follows what an attempt's pods print.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fluid_core::relay::{Relayed, read_relayed};
@@ -15,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cluster::Cluster;
 use crate::fault::Fault;
-use crate::lines::{Again, Lines, Position};
+use crate::lines::{Again, Line, Lines, Position};
 use crate::pace::Pace;
 use crate::sight::{Main, PodSight};
 use crate::store::Subscription;
@@ -29,22 +28,39 @@ const SILENCE: Duration = Duration::from_secs(5);
 const NEWS: Duration = Duration::from_secs(2);
 /// How long to leave a kubelet alone that could not be reached.
 const UNREACHABLE: Duration = Duration::from_secs(30);
-/// How often a kubelet that can't be reached is asked for the log of a container that has ended.
+/// How long to do without logs that may not be read.
+const REFUSED_PAUSE: Duration = Duration::from_secs(60);
+/// How often a log is asked for once more after its container has ended, when it can't be read or has lines missing.
 const LAST_TRIES: u32 = 2;
+/// How long a refusal must go on before it is believed: a server that has just started refuses everything.
+const DISBELIEF: Duration = Duration::from_secs(3);
 
 /// What the logs of one executor share.
 #[derive(Debug)]
 pub(crate) struct Logs {
     turns: Semaphore,
-    refused: AtomicBool,
+    /// When reading was refused last.
+    refused: Mutex<Option<Instant>>,
 }
 
 impl Default for Logs {
     fn default() -> Self {
         Self {
             turns: Semaphore::new(FOLLOWED),
-            refused: AtomicBool::new(false),
+            refused: Mutex::default(),
         }
+    }
+}
+
+impl Logs {
+    fn refused(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether reading was refused a short time ago, so that it need not be tried.
+    fn are_refused(&self) -> bool {
+        let refused = *self.refused();
+        refused.is_some_and(|at| at.elapsed() < REFUSED_PAUSE)
     }
 }
 
@@ -58,13 +74,47 @@ pub(crate) struct Output<'a> {
     pub(crate) tail: &'a Mutex<Tail>,
 }
 
+/// How far the log of one container was read.
+struct Reading {
+    position: Position,
+    /// How many of its lines were passed on; unknown when another consumer passed some on.
+    lines: Option<u64>,
+}
+
+impl Reading {
+    fn after(stored: Option<Position>) -> Self {
+        Self {
+            lines: stored.is_none().then_some(0),
+            position: stored.unwrap_or_default(),
+        }
+    }
+
+    fn passed(&mut self, line: &Line) {
+        self.position.passed(line);
+        if let Some(lines) = &mut self.lines {
+            *lines += 1;
+        }
+    }
+
+    /// How many lines are yet to come of those that the container's process says it printed.
+    fn missing(&self, reported: Option<u64>) -> u64 {
+        match (self.lines, reported) {
+            (Some(lines), Some(reported)) => reported.saturating_sub(lines),
+            _ => 0,
+        }
+    }
+
+    /// Whether these are known to be all lines.
+    fn is_exactly(&self, reported: Option<u64>) -> bool {
+        self.lines.is_some() && self.lines == reported
+    }
+}
+
 /// How one reading of a log ended.
 enum Read {
-    /// All that the container printed has been passed on.
-    All,
-    /// The log broke off, or more may follow.
-    More,
-    /// It can't be read.
+    /// There was no more.
+    End,
+    /// It can't be read, or not to its end.
     Fault(Fault),
 }
 
@@ -72,10 +122,8 @@ impl Output<'_> {
     /// Passes on what the attempt's pods print, one after the other, until all has been once `over` says that no
     /// other pod follows. Cancellation safe: what was not passed on is passed on by the next reader.
     pub(crate) async fn pass_on(&self, mut sights: Subscription, over: &CancellationToken) {
-        let mut position = match self.io.stored() {
-            Some(stored) => Position::after(stored.at, stored.lines),
-            None => Position::default(),
-        };
+        let stored = self.io.stored();
+        let mut stored = stored.map(|stored| Position::after(stored.at, stored.lines));
         let mut done = HashSet::new();
         loop {
             let sight = sights.look();
@@ -87,8 +135,11 @@ impl Output<'_> {
                 if let Some(why) = sight.pods.iter().find(|pod| done.contains(&pod.uid)) {
                     self.say_replaced(why).await;
                 }
-                self.pass_on_of(&pod.clone(), &mut sights, &mut position)
-                    .await;
+                // What an earlier consumer read of a pod that is gone is all there is.
+                if stored.is_none() || !pod.gone {
+                    let reading = Reading::after(stored.take());
+                    self.pass_on_of(&pod.clone(), &mut sights, reading).await;
+                }
                 done.insert(pod.uid.clone());
                 continue;
             }
@@ -122,33 +173,36 @@ impl Output<'_> {
         tail.push(text);
     }
 
-    async fn pass_on_of(&self, pod: &PodSight, sights: &mut Subscription, position: &mut Position) {
-        if self.logs.refused.load(Ordering::Relaxed) {
+    async fn pass_on_of(&self, pod: &PodSight, sights: &mut Subscription, mut reading: Reading) {
+        if self.logs.are_refused() {
             return;
         }
         let Ok(_turn) = self.logs.turns.acquire().await else {
             return;
         };
-        // Lines that another consumer passed on are not counted here.
-        let mut lines = position.since().is_none().then_some(0);
         let mut pace = Pace::default();
         let mut tries = 0;
-        let mut look_again = None;
+        let mut refused_since = None;
         loop {
             let had_ended = ended(pod, sights).is_some();
-            let read = self
-                .read(pod, sights, position, &mut lines, !had_ended)
-                .await;
+            let read = self.read(pod, sights, &mut reading, !had_ended).await;
             let wait = match read {
-                Read::All => return,
-                Read::More => {
-                    if had_ended {
+                Read::End if had_ended => match reading.missing(reported(pod, sights)) {
+                    0 => return,
+                    missing if tries >= LAST_TRIES => {
+                        self.say(format!("{missing} lines of output are missing"))
+                            .await;
                         return;
                     }
-                    tries = 0;
+                    _ => {
+                        tries += 1;
+                        pace.next(None)
+                    }
+                },
+                Read::End => {
                     until_ended(pod, sights, NEWS).await;
                     if ended(pod, sights).is_some() {
-                        if lines.is_some() && lines == reported(pod, sights) {
+                        if reading.is_exactly(reported(pod, sights)) {
                             return;
                         }
                         continue;
@@ -156,13 +210,12 @@ impl Output<'_> {
                     pace.next(None)
                 }
                 Read::Fault(Fault::Refused(why)) => {
-                    if look_again.is_none_or(|until| Instant::now() < until) {
-                        look_again.get_or_insert(Instant::now() + SILENCE);
-                        pace.next(None)
-                    } else {
+                    let since = *refused_since.get_or_insert_with(Instant::now);
+                    if since.elapsed() > DISBELIEF {
                         self.refused(&why);
                         return;
                     }
+                    pace.next(None)
                 }
                 Read::Fault(Fault::Away { why, .. }) if is_kubelet(&why) => {
                     if had_ended {
@@ -177,15 +230,15 @@ impl Output<'_> {
                     }
                 }
                 Read::Fault(Fault::Away { after, .. }) => pace.next(after),
-                Read::Fault(Fault::NotFound(why)) => {
-                    self.say(format!("output may be missing: {why}")).await;
+                Read::Fault(fault @ Fault::NotFound(_)) => {
+                    self.say(format!("output may be missing: {fault}")).await;
                     return;
                 }
-                // The container that has begun by our sight has not by the kubelet's.
                 Read::Fault(fault) if had_ended => {
-                    self.say(format!("output may be missing: {fault:?}")).await;
+                    self.say(format!("output may be missing: {fault}")).await;
                     return;
                 }
+                // A container that has begun as we see it, and has not as its kubelet does.
                 Read::Fault(_) => pace.next(None),
             };
             if had_ended {
@@ -197,7 +250,8 @@ impl Output<'_> {
     }
 
     fn refused(&self, why: &str) {
-        if !self.logs.refused.swap(true, Ordering::Relaxed) {
+        let before = self.logs.refused().replace(Instant::now());
+        if before.is_none() {
             tracing::warn!(
                 namespace = self.namespace,
                 missing = "get pods/log",
@@ -207,20 +261,19 @@ impl Output<'_> {
         }
     }
 
-    /// Reads the log once, from `position` on.
+    /// Reads the log once, from where the last reading ended.
     async fn read(
         &self,
         pod: &PodSight,
         sights: &mut Subscription,
-        position: &mut Position,
-        lines: &mut Option<u64>,
+        reading: &mut Reading,
         follow: bool,
     ) -> Read {
         let params = LogParams {
             container: Some(self.container.to_owned()),
             follow,
             timestamps: true,
-            since_time: position.since(),
+            since_time: reading.position.since(),
             ..LogParams::default()
         };
         let log = match self.cluster.log(self.namespace, &pod.name, &params).await {
@@ -228,26 +281,25 @@ impl Output<'_> {
             Err(fault) => return Read::Fault(fault),
         };
         let mut log = Lines::new(log);
-        let mut again = Again::new(*position);
+        let mut again = Again::new(reading.position);
         loop {
             let next = tokio::select! {
                 biased;
                 next = log.next() => next,
                 // A connection that was lost without a word must not hold up the end.
-                () = silence_after_end(pod, sights) => return Read::More,
+                () = silence_after_end(pod, sights) => {
+                    return Read::Fault(Fault::away("the log fell silent"));
+                }
             };
             let line = match next {
                 Ok(Some(line)) => line,
-                Ok(None) => return if follow { Read::More } else { Read::All },
+                Ok(None) => return Read::End,
                 Err(error) => return Read::Fault(Fault::away(error.to_string())),
             };
             if again.is_known(&line) {
                 continue;
             }
-            position.passed(&line);
-            if let Some(lines) = lines {
-                *lines += 1;
-            }
+            reading.passed(&line);
             match read_relayed(line.text) {
                 Relayed::Progress(progress) => self.io.progress(progress),
                 Relayed::Output(stream, text) => {

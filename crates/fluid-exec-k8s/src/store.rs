@@ -134,7 +134,8 @@ impl Store {
         self.gone(&job.name_any(), job.uid().as_deref());
     }
 
-    fn gone(&self, name: &str, uid: Option<&str>) {
+    /// The Job with this uid is there no more.
+    pub(crate) fn gone(&self, name: &str, uid: Option<&str>) {
         let mut seen = self.lock();
         let Some(entry) = seen.entries.get(name) else {
             return;
@@ -242,7 +243,8 @@ impl Store {
         }
     }
 
-    /// The Jobs that have not ended and that nobody here waits for, by name.
+    /// The Jobs that have not ended and that nobody here waits for, by name. One whose pods have all ended is about
+    /// to end, or to get another.
     pub(crate) fn unattended(&self) -> Vec<(String, JobSight)> {
         let seen = self.lock();
         let idle = seen
@@ -252,7 +254,8 @@ impl Store {
         idle.filter_map(|(name, entry)| {
             let sight = entry.sight.borrow();
             let job = sight.job.as_ref().filter(|_| !sight.gone)?;
-            (job.end.is_none() && !job.deleting).then(|| (name.clone(), job.clone()))
+            let is_ending = !sight.pods.is_empty() && sight.pods.iter().all(PodSight::is_over);
+            (job.end.is_none() && !job.deleting && !is_ending).then(|| (name.clone(), job.clone()))
         })
         .collect()
     }
@@ -329,6 +332,10 @@ mod tests {
         let _interest = store.subscribe("mine");
         store.job(&job("mine", "1"));
         store.job(&job("other", "2"));
+        store.job(&job("ending", "3"));
+        let mut ended = pod("p", "ending");
+        ended.status.as_mut().unwrap().phase = "Succeeded".to_owned();
+        store.pod(&ended);
         let names: Vec<_> = store
             .unattended()
             .into_iter()

@@ -252,6 +252,23 @@ async fn the_printed_rights_are_enough_for_everything() {
 
 #[tokio::test]
 #[ignore = "needs a cluster"]
+async fn jobs_that_may_be_read_and_not_watched_are_polled() {
+    let place = Place::new("polled").await;
+    let rules = json!([
+        {"apiGroups": ["apps"], "resources": ["deployments"], "verbs": ["get"]},
+        {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["create", "get", "delete"]},
+    ]);
+    let executor = place.executor_with(&rules).await;
+    let mut attempt = Attempt::start(&executor, task(&place, "end"), &json!({})).await;
+    assert_eq!(attempt.result().await, Value::Null);
+    let mut attempt = Attempt::start(&executor, task(&place, "sleep"), &json!({})).await;
+    attempt.until_placed().await;
+    place.delete_job(attempt.job()).await;
+    assert_eq!(attempt.error().await.kind, ErrorKind::Lost);
+}
+
+#[tokio::test]
+#[ignore = "needs a cluster"]
 async fn without_any_right_the_missing_verb_is_told() {
     let place = Place::new("nothing").await;
     let executor = place.executor_with(&json!([])).await;

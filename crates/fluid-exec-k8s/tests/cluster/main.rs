@@ -10,5 +10,6 @@
 
 mod attempt;
 mod faults;
+mod outage;
 mod place;
 mod suite;
