@@ -77,7 +77,7 @@ async fn perform(world: World, scenario: Scenario, keep: bool) -> Report {
     }
     if !keep {
         for place in stage.places() {
-            if let Err(error) = place.remove().await {
+            if let Err(error) = place.dismiss().await {
                 eprintln!("  {name} left {}: {error:#}", place.namespace);
             }
         }

@@ -7,7 +7,7 @@ use kube::api::{ListParams, LogParams, PostParams};
 use serde_json::json;
 
 use super::Stage;
-use crate::place::Setup;
+use crate::setup::Setup;
 use crate::world::IMAGE;
 
 /// A Job of the image alone: a non-root user, a read-only root file system and the `restricted` level are enough.

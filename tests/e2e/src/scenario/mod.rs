@@ -22,7 +22,8 @@ use anyhow::bail;
 
 use crate::cluster::Cluster;
 use crate::cluster::local::Local;
-use crate::place::{Place, Setup};
+use crate::place::Place;
+use crate::setup::Setup;
 use crate::world::World;
 
 /// A scenario's future: what was seen, in a few words.

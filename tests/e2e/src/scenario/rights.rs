@@ -5,7 +5,8 @@ use serde_json::json;
 
 use super::Stage;
 use super::outcome::failed;
-use crate::place::{Rbac, Setup};
+use crate::rights::Rbac;
+use crate::setup::Setup;
 
 const TASKS: &str = "
 [tasks.good]

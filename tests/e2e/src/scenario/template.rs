@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::Stage;
 use super::outcome::failed;
-use crate::place::{Place, Rbac, Setup, container};
+use crate::place::Place;
+use crate::rights::Rbac;
+use crate::setup::{Setup, container};
 
 pub(super) async fn deployment_missing(stage: Stage) -> anyhow::Result<String> {
     let tasks = "[tasks.lost]\ncpu_bound = true\nshell = 'true'\nk8s.deployment = 'no-such'";
