@@ -9,7 +9,7 @@ use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::api::{DeleteParams, ListParams, LogParams};
 use kube::{Api, Client};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::manifests::apply;
 use crate::pod_exec::{Said, exec};
@@ -49,21 +49,10 @@ impl Place {
     /// Makes the namespace with all that is in it, anew.
     pub(crate) async fn furnish(&self, setup: Setup) -> anyhow::Result<()> {
         self.remove().await?;
-        let mut objects = setup.objects()?;
-        for object in &mut objects {
-            self.adopt(object);
-            apply(&self.client, object).await?;
+        for object in setup.objects(&self.namespace).await? {
+            apply(&self.client, &object).await?;
         }
         Ok(())
-    }
-
-    /// Puts an object of deploy/ into this namespace.
-    fn adopt(&self, object: &mut Value) {
-        if object["kind"] == "Namespace" {
-            object["metadata"]["name"] = json!(self.namespace);
-        } else {
-            object["metadata"]["namespace"] = json!(self.namespace);
-        }
     }
 
     /// Begins to delete the namespace, if it is one of ours. True if there is none.

@@ -1,63 +1,78 @@
 //! What a consumer may do in a place.
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde_json::{Value, json};
+use tokio::process::Command;
 
 use crate::manifests;
 
 /// What the consumer may do.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Rbac {
     /// deploy/rbac.yaml to the letter.
     Seed,
-    /// With the Role that gives all there is.
+    /// What the program itself prints as the least that it needs for everything.
     #[default]
     Minimal,
     /// The same but for the output of pods, which simulated ones don't have.
     WithoutOutput,
-    /// The same also for the consumer of another namespace.
-    AlsoFor(String),
     /// Nothing at all.
     Nothing,
 }
 
 impl Rbac {
-    /// The objects that give the consumer these rights.
-    pub(crate) fn objects(&self) -> anyhow::Result<Vec<Value>> {
+    /// The objects that give these rights to the consumer of a namespace, for tasks in TOML.
+    pub(crate) async fn objects(
+        self,
+        program: &str,
+        tasks: &str,
+        namespace: &str,
+    ) -> anyhow::Result<Vec<Value>> {
         let mut objects = manifests::read("rbac.yaml")?;
-        match self {
-            Self::Seed => {}
-            Self::Minimal => replace_role(&mut objects)?,
-            Self::WithoutOutput => {
-                replace_role(&mut objects)?;
-                let rules = objects
-                    .iter_mut()
-                    .find_map(|object| object["rules"].as_array_mut());
-                let output = |rule: &Value| rule["resources"] == json!(["pods/log"]);
-                rules.context("no rules")?.retain(|rule| !output(rule));
-            }
-            Self::AlsoFor(namespace) => {
-                replace_role(&mut objects)?;
-                let binding = objects
-                    .iter_mut()
-                    .find(|object| object["kind"] == "RoleBinding");
-                let subjects = binding.and_then(|binding| binding["subjects"].as_array_mut());
-                subjects.context("no subjects")?.push(json!({
-                    "kind": "ServiceAccount", "name": "tasks-consumer-sa", "namespace": namespace,
-                }));
-            }
-            Self::Nothing => objects.retain(|object| object["kind"] == "ServiceAccount"),
+        for object in &mut objects {
+            object["metadata"]["namespace"] = json!(namespace);
         }
+        if self == Self::Seed {
+            return Ok(objects);
+        }
+        objects.retain(|object| object["kind"] == "ServiceAccount");
+        if self == Self::Nothing {
+            return Ok(objects);
+        }
+        let mut printed = printed(program, tasks, namespace).await?;
+        if self == Self::WithoutOutput {
+            for rules in printed
+                .iter_mut()
+                .filter_map(|object| object["rules"].as_array_mut())
+            {
+                rules.retain(|rule| rule["resources"] != json!(["pods/log"]));
+            }
+        }
+        objects.extend(printed);
         Ok(objects)
     }
 }
 
-/// Puts the minimal Role in the place of the seed's.
-fn replace_role(objects: &mut [Value]) -> anyhow::Result<()> {
-    let minimal = manifests::read("rbac-minimal.yaml")?;
-    let role = minimal.into_iter().find(|object| object["kind"] == "Role");
-    let place = objects.iter_mut().find(|object| object["kind"] == "Role");
-    let (role, place) = role.zip(place).context("a Role is missing in deploy/")?;
-    place["rules"] = role["rules"].clone();
-    Ok(())
+/// What `k8s rbac` prints.
+pub(crate) async fn printed(
+    program: &str,
+    tasks: &str,
+    namespace: &str,
+) -> anyhow::Result<Vec<Value>> {
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("fluid.toml");
+    std::fs::write(&file, tasks)?;
+    let output = Command::new(std::env::current_exe()?.with_file_name(program))
+        .args(["k8s", "rbac", "--service-account"])
+        .arg(format!("{namespace}/tasks-consumer-sa"))
+        .env("FLUID_CONFIG", &file)
+        .env("FLUID_TASK_CONSUMER_K8S_NAMESPACE", namespace)
+        .kill_on_drop(true)
+        .output()
+        .await
+        .with_context(|| format!("could not start {program}"))?;
+    if !output.status.success() {
+        bail!("{program} k8s rbac: {output:?}");
+    }
+    manifests::parse(std::str::from_utf8(&output.stdout)?)
 }

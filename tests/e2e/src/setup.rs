@@ -1,5 +1,6 @@
 //! How a place differs from deploy/.
 
+use anyhow::Context;
 use serde_json::{Value, json};
 
 use crate::manifests;
@@ -72,23 +73,28 @@ impl Setup {
         self.program.unwrap_or("fluid-cli")
     }
 
-    /// Everything that is in the place, for any namespace.
-    pub(crate) fn objects(self) -> anyhow::Result<Vec<Value>> {
+    /// Everything that is in the place.
+    pub(crate) async fn objects(self, namespace: &str) -> anyhow::Result<Vec<Value>> {
+        let program = self.program();
         let mut objects = manifests::read("namespace.yaml")?;
         for object in &mut objects {
+            object["metadata"]["name"] = json!(namespace);
             let labels = &mut object["metadata"]["labels"];
             labels[OURS] = json!("yes");
             if self.privileged {
                 labels["pod-security.kubernetes.io/enforce"] = json!("privileged");
             }
         }
-        objects.extend(self.rbac.objects()?);
-        let mut tasks = manifests::read("tasks.yaml")?;
+        let mut own = manifests::read("tasks.yaml")?;
+        let file = &mut own[0]["data"]["fluid.toml"];
         if let Some(text) = self.tasks {
-            tasks[0]["data"]["fluid.toml"] = json!(text);
+            *file = json!(text);
         }
-        objects.extend(tasks);
-        objects.extend(self.extra);
+        let tasks = file
+            .as_str()
+            .context("deploy/tasks.yaml has no fluid.toml")?;
+        objects.extend(self.rbac.objects(program, tasks, namespace).await?);
+        own.extend(self.extra);
         let mut deployment = manifests::read("deployment.yaml")?.remove(0);
         if let Some(program) = self.program {
             let container = container(&mut deployment);
@@ -98,7 +104,11 @@ impl Setup {
         for edit in self.edits {
             edit(&mut deployment);
         }
-        objects.push(deployment);
+        own.push(deployment);
+        for object in &mut own {
+            object["metadata"]["namespace"] = json!(namespace);
+        }
+        objects.extend(own);
         Ok(objects)
     }
 }

@@ -190,7 +190,7 @@ pub(super) async fn ten_namespaces_at_once(stage: Stage) -> anyhow::Result<Strin
     for name in &names {
         let text = tasks.clone();
         let setup = Setup::stock(&text)
-            .rbac(Rbac::AlsoFor(consumer.to_owned()))
+            .rbac(Rbac::Nothing)
             .deployment(|deployment| deployment["spec"]["replicas"] = json!(0));
         stage.place_named(name, setup).await?;
     }
