@@ -77,7 +77,7 @@ shell = 'echo short'
 
 [tasks.long]
 cpu_bound = true
-shell = 'for i in $(seq 20); do echo $i; sleep 1; done'
+shell = 'for i in $(seq 12); do echo $i; sleep 1; done'
 ";
     let place = stage.place(Setup::stock(tasks)).await?;
     let (few, mut said) = (10, Vec::new());
