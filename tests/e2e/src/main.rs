@@ -9,8 +9,11 @@ mod metrics;
 mod place;
 mod pod_exec;
 mod programs;
+mod rights;
+mod run;
 mod runner;
 mod scenario;
+mod setup;
 mod wait;
 mod world;
 

@@ -2,145 +2,32 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::api::{DeleteParams, ListParams, LogParams};
 use kube::{Api, Client};
-use serde::Deserialize;
-use serde_json::{Value, json};
 
-use crate::manifests::{self, apply};
+use serde_json::Value;
+
+use crate::manifests::apply;
 use crate::pod_exec::{Said, exec};
+use crate::run::Run;
+use crate::setup::Setup;
 use crate::wait::{Deadline, until};
-use crate::world::TEST_IMAGE;
 
 /// The label of every namespace that the e2e made and may delete.
-const OURS: &str = "fluid.invalid/e2e";
+pub(crate) const OURS: &str = "fluid.invalid/e2e";
 
 /// The label by which the Kubernetes executor finds what it made.
 pub(crate) const RUN_LABEL: &str = "fluid-rs.github.io/run";
 
+/// The longest that a namespace with thousands of pods takes to go.
+const CLEARING: Duration = Duration::from_secs(180);
+
 /// The longest that anything here should take that has no limit of its own.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-impl Rbac {
-    fn objects(&self) -> anyhow::Result<Vec<Value>> {
-        let mut objects = manifests::read("rbac.yaml")?;
-        match self {
-            Self::Seed => {}
-            Self::Minimal => replace_role(&mut objects)?,
-            Self::WithoutOutput => {
-                replace_role(&mut objects)?;
-                let rules = objects
-                    .iter_mut()
-                    .find_map(|object| object["rules"].as_array_mut());
-                let output = |rule: &Value| rule["resources"] == json!(["pods/log"]);
-                rules.context("no rules")?.retain(|rule| !output(rule));
-            }
-            Self::AlsoFor(namespace) => {
-                replace_role(&mut objects)?;
-                let binding = objects
-                    .iter_mut()
-                    .find(|object| object["kind"] == "RoleBinding");
-                let subjects = binding.and_then(|binding| binding["subjects"].as_array_mut());
-                subjects.context("no subjects")?.push(json!({
-                    "kind": "ServiceAccount", "name": "tasks-consumer-sa", "namespace": namespace,
-                }));
-            }
-            Self::Nothing => objects.retain(|object| object["kind"] == "ServiceAccount"),
-        }
-        Ok(objects)
-    }
-}
-
-/// Puts the minimal Role in the place of the seed's.
-fn replace_role(objects: &mut [Value]) -> anyhow::Result<()> {
-    let minimal = manifests::read("rbac-minimal.yaml")?;
-    let role = minimal.into_iter().find(|object| object["kind"] == "Role");
-    let place = objects.iter_mut().find(|object| object["kind"] == "Role");
-    let (role, place) = role.zip(place).context("a Role is missing in deploy/")?;
-    place["rules"] = role["rules"].clone();
-    Ok(())
-}
-
-/// A change of the Deployment.
-type Edit = Box<dyn FnOnce(&mut Value)>;
-
-/// How a place differs from deploy/.
-#[derive(Default)]
-pub(crate) struct Setup {
-    program: Option<&'static str>,
-    tasks: Option<String>,
-    rbac: Rbac,
-    privileged: bool,
-    edits: Vec<Edit>,
-    extra: Vec<Value>,
-}
-
-/// What the consumer may do.
-#[derive(Clone, Debug, Default)]
-pub(crate) enum Rbac {
-    /// deploy/rbac.yaml to the letter.
-    Seed,
-    /// With the Role that gives all there is.
-    #[default]
-    Minimal,
-    /// The same but for the output of pods, which simulated ones don't have.
-    WithoutOutput,
-    /// The same also for the consumer of another namespace.
-    AlsoFor(String),
-    /// Nothing at all.
-    Nothing,
-}
-
-impl Setup {
-    /// The stock binary with these tasks, in TOML.
-    pub(crate) fn stock(tasks: &str) -> Self {
-        Self {
-            tasks: Some(tasks.to_owned()),
-            ..Self::default()
-        }
-    }
-
-    /// The tests' own Rust program.
-    pub(crate) fn application() -> Self {
-        Self {
-            program: Some("application"),
-            tasks: Some(String::new()),
-            ..Self::default()
-        }
-    }
-
-    /// deploy/ as it is.
-    pub(crate) fn as_deployed() -> Self {
-        Self::default()
-    }
-
-    pub(crate) fn rbac(mut self, rbac: Rbac) -> Self {
-        self.rbac = rbac;
-        self
-    }
-
-    /// Lets pods do what the `restricted` level forbids.
-    pub(crate) fn privileged(mut self) -> Self {
-        self.privileged = true;
-        self
-    }
-
-    /// Changes the Deployment.
-    pub(crate) fn deployment(mut self, edit: impl FnOnce(&mut Value) + 'static) -> Self {
-        self.edits.push(Box::new(edit));
-        self
-    }
-
-    /// One more object; it is put into the place's namespace.
-    pub(crate) fn object(mut self, object: Value) -> Self {
-        self.extra.push(object);
-        self
-    }
-}
 
 /// The place.
 #[derive(Clone)]
@@ -150,108 +37,49 @@ pub(crate) struct Place {
     program: &'static str,
 }
 
-/// A run, as `runs show --output json` prints it.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Run {
-    pub(crate) id: String,
-    pub(crate) state: String,
-    pub(crate) attempt: u32,
-    pub(crate) execution: Option<String>,
-    /// Why it is not running yet.
-    pub(crate) waiting: Option<String>,
-    pub(crate) result: Option<Value>,
-    pub(crate) error: Option<RunError>,
-}
-
-/// Why a run failed.
-#[derive(Clone, Debug, Deserialize)]
-pub(crate) struct RunError {
-    pub(crate) kind: String,
-    pub(crate) message: String,
-    pub(crate) exit_code: Option<i32>,
-}
-
-impl Run {
-    pub(crate) fn finished(&self) -> bool {
-        !["scheduled", "queued", "running"].contains(&self.state.as_str())
-    }
-}
-
 impl Place {
     pub(crate) fn new(client: &Client, namespace: &str, setup: &Setup) -> Self {
         Self {
             namespace: namespace.to_owned(),
             client: client.clone(),
-            program: setup.program.unwrap_or("fluid-cli"),
+            program: setup.program(),
         }
     }
 
     /// Makes the namespace with all that is in it, anew.
     pub(crate) async fn furnish(&self, setup: Setup) -> anyhow::Result<()> {
         self.remove().await?;
-        let mut objects = manifests::read("namespace.yaml")?;
-        for object in &mut objects {
-            let labels = &mut object["metadata"]["labels"];
-            labels[OURS] = json!("yes");
-            if setup.privileged {
-                labels["pod-security.kubernetes.io/enforce"] = json!("privileged");
-            }
-        }
-        objects.extend(setup.rbac.objects()?);
-        let mut tasks = manifests::read("tasks.yaml")?;
-        if let Some(text) = setup.tasks {
-            tasks[0]["data"]["fluid.toml"] = json!(text);
-        }
-        objects.extend(tasks);
-        objects.extend(setup.extra);
-        let mut deployment = manifests::read("deployment.yaml")?.remove(0);
-        if let Some(program) = setup.program {
-            let container = container(&mut deployment);
-            container["image"] = json!(TEST_IMAGE);
-            container["command"] = json!([program]);
-        }
-        for edit in setup.edits {
-            edit(&mut deployment);
-        }
-        objects.push(deployment);
-        for object in &mut objects {
-            self.adopt(object);
-            apply(&self.client, object).await?;
+        for object in setup.objects(&self.namespace).await? {
+            apply(&self.client, &object).await?;
         }
         Ok(())
     }
 
-    /// Puts an object of deploy/ into this namespace.
-    fn adopt(&self, object: &mut Value) {
-        if object["kind"] == "Namespace" {
-            object["metadata"]["name"] = json!(self.namespace);
-        } else {
-            object["metadata"]["namespace"] = json!(self.namespace);
-        }
-    }
-
-    /// Deletes the namespace, if it is one of ours, and waits until it is gone.
-    pub(crate) async fn remove(&self) -> anyhow::Result<()> {
+    /// Begins to delete the namespace, if it is one of ours. True if there is none.
+    pub(crate) async fn dismiss(&self) -> anyhow::Result<bool> {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         let Some(found) = namespaces.get_opt(&self.namespace).await? else {
-            return Ok(());
+            return Ok(true);
         };
-        if !found
-            .metadata
-            .labels
-            .is_some_and(|labels| labels.contains_key(OURS))
-        {
-            bail!("namespace {:?} is there and not of the e2e", self.namespace);
+        let labels = found.metadata.labels.unwrap_or_default();
+        ensure!(
+            labels.contains_key(OURS),
+            "namespace {:?} is not of the e2e",
+            self.namespace
+        );
+        if found.metadata.deletion_timestamp.is_none() {
+            namespaces
+                .delete(&self.namespace, &DeleteParams::default())
+                .await?;
         }
-        namespaces
-            .delete(&self.namespace, &DeleteParams::default())
-            .await?;
-        self.until("the namespace to be gone", async || {
-            Ok(namespaces
-                .get_opt(&self.namespace)
-                .await?
-                .is_none()
-                .then_some(()))
+        Ok(false)
+    }
+
+    /// Deletes the namespace that an earlier run left, and waits until it is gone.
+    async fn remove(&self) -> anyhow::Result<()> {
+        let what = format!("namespace {:?} to be gone", self.namespace);
+        until(Deadline::after(CLEARING), what, async || {
+            Ok(self.dismiss().await?.then_some(()))
         })
         .await
     }
@@ -453,9 +281,4 @@ impl Place {
         })
         .await
     }
-}
-
-/// The consumer's container in its Deployment.
-pub(crate) fn container(deployment: &mut Value) -> &mut Value {
-    &mut deployment["spec"]["template"]["spec"]["containers"][0]
 }

@@ -77,7 +77,7 @@ async fn perform(world: World, scenario: Scenario, keep: bool) -> Report {
     }
     if !keep {
         for place in stage.places() {
-            if let Err(error) = place.remove().await {
+            if let Err(error) = place.dismiss().await {
                 eprintln!("  {name} left {}: {error:#}", place.namespace);
             }
         }
@@ -99,7 +99,7 @@ fn table(reports: &[Report]) -> Table {
             Err(error) => ("FAILED", error),
         };
         let seconds = format!("{:.1}", report.took.as_secs_f64());
-        let seen: String = seen.chars().take(120).collect();
+        let seen: String = seen.chars().take(200).collect();
         table.add_row([report.name, word, &seconds, &seen]);
     }
     table

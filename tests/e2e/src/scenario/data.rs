@@ -9,8 +9,8 @@ use kube::api::{ListParams, LogParams};
 use serde_json::json;
 
 use super::Stage;
-use crate::place::Setup;
 use crate::pod_exec::exec;
+use crate::setup::Setup;
 
 /// A little more than the task's own limit.
 const TALK: Duration = Duration::from_secs(130);

@@ -7,8 +7,9 @@ use kube::api::{DeleteParams, EvictParams, PostParams};
 use serde_json::json;
 
 use super::Stage;
-use crate::place::{Place, Setup};
+use crate::place::Place;
 use crate::pod_exec::exec;
+use crate::setup::Setup;
 
 const TASKS: &str = r"
     [tasks.wait]

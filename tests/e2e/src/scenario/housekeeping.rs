@@ -8,7 +8,7 @@ use kube::api::PostParams;
 use serde_json::{Value, json};
 
 use super::Stage;
-use crate::place::Setup;
+use crate::setup::Setup;
 use crate::wait::{Deadline, until};
 
 /// Orphans are left alone for a minute and looked for twice a minute.

@@ -22,7 +22,8 @@ use anyhow::bail;
 
 use crate::cluster::Cluster;
 use crate::cluster::local::Local;
-use crate::place::{Place, Setup};
+use crate::place::Place;
+use crate::setup::Setup;
 use crate::world::World;
 
 /// A scenario's future: what was seen, in a few words.
@@ -49,8 +50,11 @@ macro_rules! scenarios {
 }
 
 scenarios!(TOGETHER, alone: false,
+    // The longest, so that the others go on beside it.
+    housekeeping::orphan_swept,
+    data::output_of_100_000_lines,
     image::the_image_says_its_version,
-    image::the_manifests_as_they_are,
+    image::the_page_line_by_line,
     outcome::success_with_a_result,
     outcome::task_error_with_its_message,
     outcome::exit_code_3,
@@ -72,7 +76,6 @@ scenarios!(TOGETHER, alone: false,
     template::ten_namespaces_at_once,
     data::parameters_of_500_kib,
     data::secret_parameters,
-    data::output_of_100_000_lines,
     takeover::consumer_killed_mid_job,
     takeover::consumer_rolled_mid_job,
     disturbance::job_deleted_by_hand,
@@ -84,7 +87,6 @@ scenarios!(TOGETHER, alone: false,
     rights::no_rights_at_all,
     housekeeping::retry_makes_a_new_job,
     housekeeping::ttl_removes_the_job,
-    housekeeping::orphan_swept,
     outside::outside_a_cluster,
 );
 

@@ -6,8 +6,8 @@ use anyhow::ensure;
 use serde_json::json;
 
 use super::Stage;
-use crate::place::Setup;
 use crate::pod_exec::exec;
+use crate::setup::Setup;
 
 const OUTAGE: Duration = Duration::from_secs(60);
 /// Kubernetes' own controllers wait up to a minute before they try again.

@@ -4,7 +4,9 @@ use anyhow::{Context, ensure};
 use serde_json::json;
 
 use super::Stage;
-use crate::place::{Place, Run, RunError, Setup};
+use crate::place::Place;
+use crate::run::{Run, RunError};
+use crate::setup::Setup;
 
 pub(super) async fn success_with_a_result(stage: Stage) -> anyhow::Result<String> {
     let place = stage.place(Setup::application()).await?;

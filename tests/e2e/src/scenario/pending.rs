@@ -8,7 +8,8 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 
 use super::Stage;
-use crate::place::{Place, Setup};
+use crate::place::Place;
+use crate::setup::Setup;
 
 /// How long `runs show` may lag behind what the cluster knows.
 const LAG: Duration = Duration::from_secs(2);

@@ -5,7 +5,9 @@ use serde_json::json;
 
 use super::Stage;
 use super::outcome::failed;
-use crate::place::{Rbac, Setup};
+use crate::manifests;
+use crate::rights::{Rbac, printed};
+use crate::setup::Setup;
 
 const TASKS: &str = "
 [tasks.good]
@@ -32,7 +34,7 @@ pub(super) async fn seed_role_only(stage: Stage) -> anyhow::Result<String> {
     Ok(error.message)
 }
 
-/// `fluid-cli k8s rbac` prints deploy/rbac-minimal.yaml, and that is enough for everything.
+/// What `fluid-cli k8s rbac` prints is enough for everything, and for deploy/tasks.yaml it is deploy/rbac-minimal.yaml.
 pub(super) async fn minimal_role_only(stage: Stage) -> anyhow::Result<String> {
     let place = stage.place(Setup::stock(TASKS).rbac(Rbac::Minimal)).await?;
     let run = place.enqueue("good", &json!({})).await?;
@@ -49,6 +51,14 @@ pub(super) async fn minimal_role_only(stage: Stage) -> anyhow::Result<String> {
     ensure!(output == ["leaving"], "{output:?}");
     let check = place.cli(&["k8s", "check"], b"").await?;
     ensure!(check.code == 0, "{check:?}");
+    let tasks = manifests::read("tasks.yaml")?;
+    let tasks = tasks[0]["data"]["fluid.toml"].as_str();
+    let printed = printed("fluid-cli", tasks.context("no tasks")?, "workers").await?;
+    let expected = manifests::read("rbac-minimal.yaml")?;
+    ensure!(
+        printed == expected,
+        "printed {printed:?}, deploy/rbac-minimal.yaml has {expected:?}"
+    );
     Ok("results, output and reasons; k8s check is content".to_owned())
 }
 

@@ -4,7 +4,9 @@ use anyhow::{Context, ensure};
 use serde_json::json;
 
 use super::Stage;
-use crate::place::{Place, Run, Setup};
+use crate::place::Place;
+use crate::run::Run;
+use crate::setup::Setup;
 
 /// Tasks that would take long.
 const TASKS: &str = r#"

@@ -8,8 +8,9 @@ use kube::api::PostParams;
 use serde_json::{Value, json};
 
 use super::Stage;
-use crate::place::{Place, Setup, container};
+use crate::place::Place;
 use crate::pod_exec::exec;
+use crate::setup::{Setup, container};
 use crate::world::IMAGE;
 
 /// A task that ends when it is told to.

@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::Stage;
 use super::outcome::failed;
-use crate::place::{Place, Rbac, Setup, container};
+use crate::place::Place;
+use crate::rights::Rbac;
+use crate::setup::{Setup, container};
 
 pub(super) async fn deployment_missing(stage: Stage) -> anyhow::Result<String> {
     let tasks = "[tasks.lost]\ncpu_bound = true\nshell = 'true'\nk8s.deployment = 'no-such'";
@@ -188,7 +190,7 @@ pub(super) async fn ten_namespaces_at_once(stage: Stage) -> anyhow::Result<Strin
     for name in &names {
         let text = tasks.clone();
         let setup = Setup::stock(&text)
-            .rbac(Rbac::AlsoFor(consumer.to_owned()))
+            .rbac(Rbac::Nothing)
             .deployment(|deployment| deployment["spec"]["replicas"] = json!(0));
         stage.place_named(name, setup).await?;
     }
