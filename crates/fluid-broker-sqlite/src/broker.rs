@@ -16,8 +16,7 @@ use fluid_core::{
     TaskRun, Tick, Ticked,
 };
 use jiff::Timestamp;
-use notify::RecommendedWatcher;
-use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::durable::Disk;
 use crate::error::{Fault, Outcome};
@@ -34,11 +33,6 @@ use crate::{
 const EVENTS: usize = 1024;
 /// How many questions can be answered at once.
 const READERS: usize = 2;
-/// How often to look for changes by other processes in case a notification was lost.
-const POLL: Duration = Duration::from_secs(1);
-/// The same where there are no notifications.
-const POLL_UNWATCHED: Duration = Duration::from_millis(100);
-
 /// A broker in one SQLite file; see the [crate](crate).
 pub struct SqliteBroker {
     url: String,
@@ -49,7 +43,6 @@ pub struct SqliteBroker {
     writes: Option<mpsc::Sender<WriteJob>>,
     reads: Option<mpsc::Sender<ReadJob>>,
     closing: Arc<AtomicBool>,
-    watcher: Option<RecommendedWatcher>,
     /// The writer first.
     threads: Vec<JoinHandle<()>>,
 }
@@ -85,7 +78,6 @@ impl SqliteBroker {
         let (writes, write_jobs) = mpsc::channel(writer::QUEUE);
         let (reads, read_jobs) = mpsc::channel::<ReadJob>(reader::QUEUE);
         let read_jobs = Arc::new(Mutex::new(read_jobs));
-        let poke = Arc::new(Notify::new());
         let closing = Arc::new(AtomicBool::new(false));
         let mut broker = Self {
             url: url.clone(),
@@ -95,14 +87,12 @@ impl SqliteBroker {
             writes: Some(writes),
             reads: Some(reads),
             closing: Arc::clone(&closing),
-            watcher: None,
             threads: Vec::new(),
         };
 
         let (opened, opening) = oneshot::channel::<BrokerResult<Vec<Reading>>>();
-        let (start, started) = oneshot::channel::<Duration>();
         let writer = {
-            let (poke, path, url) = (Arc::clone(&poke), path.clone(), url.clone());
+            let (path, url) = (path.clone(), url.clone());
             move || {
                 let made = connection::prepare_file(&options).and_then(|()| {
                     connect(&options, &path, &closing, events)
@@ -112,28 +102,25 @@ impl SqliteBroker {
                     Ok(made) => made,
                     Err(error) => return drop(opened.send(Err(error))),
                 };
-                // Who opened may have given up, here and below.
-                if opened.send(Ok(readings)).is_err() {
-                    return;
-                }
                 let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_io()
                     .enable_time()
                     .build();
-                let (Ok(runtime), Ok(poll)) = (runtime, started.blocking_recv()) else {
+                // Who opened may have given up.
+                let (Ok(runtime), Ok(())) = (runtime, opened.send(Ok(readings))) else {
                     return;
                 };
-                runtime.block_on(
-                    Writer {
+                runtime.block_on(async {
+                    let writer = Writer {
                         writing,
                         jobs: write_jobs,
-                        poke,
-                        poll,
+                        watch: watch::listen(&path, &url),
                         broker: url,
                         path,
                         version,
-                    }
-                    .run(),
-                );
+                    };
+                    writer.run().await;
+                });
             }
         };
         broker.spawn("fluid-sqlite-writer", writer)?;
@@ -147,17 +134,6 @@ impl SqliteBroker {
             };
             broker.spawn("fluid-sqlite-reader", move || reader.run())?;
         }
-        let poll = match watch::watch(&path, poke) {
-            Ok(watcher) => {
-                broker.watcher = Some(watcher);
-                POLL
-            }
-            Err(error) => {
-                tracing::warn!(broker = url, %error, "can't watch the file; changes by other processes are polled for");
-                POLL_UNWATCHED
-            }
-        };
-        start.send(poll).map_err(|_| broker.closed())?;
         Ok(broker)
     }
 
@@ -252,7 +228,6 @@ impl Drop for SqliteBroker {
     fn drop(&mut self) {
         // Nobody waits for an answer any more, so the threads end after what they are at now.
         self.closing.store(true, Ordering::Relaxed);
-        self.watcher = None;
         self.reads = None;
         while let Some(thread) = self.threads.pop() {
             if self.threads.is_empty() {

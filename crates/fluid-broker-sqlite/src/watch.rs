@@ -3,24 +3,24 @@
 //! Who commits sets the modification time of the file afterwards, which the others watch: one cheap event for
 //! each commit, and none before the commit can be seen. Whatever is lost on the way, a poll finds later.
 
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
+#[cfg(target_os = "linux")]
+mod inotify;
+
 use std::path::Path;
-use std::sync::Arc;
 
-use notify::event::EventKind;
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::sync::Notify;
+#[cfg(not(target_os = "linux"))]
+pub(crate) use elsewhere::Watch;
+#[cfg(target_os = "linux")]
+pub(crate) use inotify::Watch;
 
-/// Pokes whenever the file may have changed, until it is dropped.
-pub(crate) fn watch(path: &Path, poke: Arc<Notify>) -> notify::Result<RecommendedWatcher> {
-    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        // Opening and closing the file is no change. Whatever went wrong may have hidden one.
-        if event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
-            return;
-        }
-        poke.notify_one();
-    })?;
-    watcher.watch(path, RecursiveMode::NonRecursive)?;
-    Ok(watcher)
+/// Listens to what others do to the file, within a runtime; says so if that is impossible.
+pub(crate) fn listen(path: &Path, broker: &str) -> Option<Watch> {
+    let watch = Watch::new(path).inspect_err(|error| {
+        tracing::warn!(broker, %error, "can't watch the file; changes by other processes are polled for");
+    });
+    watch.ok()
 }
 
 /// Tells the other processes that something was committed. That it can't be told is no fault: they poll.

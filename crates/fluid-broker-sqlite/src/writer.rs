@@ -1,21 +1,26 @@
 //! The thread that writes. It takes all calls that wait, up to a bound, into one transaction, and answers them
 //! after the commit: the cost of reaching the disk is shared.
 
+use std::future::pending;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::error::{Fault, Outcome};
 use crate::store::{Job, Writing};
-use crate::watch;
+use crate::watch::{self, Watch};
 
 /// Calls that may wait for the writer; who calls beyond waits to get in line.
 pub(crate) const QUEUE: usize = 1024;
 /// Calls that share one transaction.
 const GROUP: usize = 256;
+
+/// How often to look for changes by other processes in case a notification was lost.
+const POLL: Duration = Duration::from_secs(1);
+/// The same where there are no notifications.
+const POLL_UNWATCHED: Duration = Duration::from_millis(100);
 
 pub(crate) type WriteJob = Box<dyn Job<Writing>>;
 
@@ -23,10 +28,8 @@ pub(crate) type WriteJob = Box<dyn Job<Writing>>;
 pub(crate) struct Writer {
     pub(crate) writing: Writing,
     pub(crate) jobs: mpsc::Receiver<WriteJob>,
-    /// Somebody may have changed the file.
-    pub(crate) poke: Arc<Notify>,
-    /// How often to look for changes by other processes without being poked.
-    pub(crate) poll: Duration,
+    /// `None` where the file can't be watched.
+    pub(crate) watch: Option<Watch>,
     pub(crate) broker: String,
     pub(crate) path: PathBuf,
     pub(crate) version: i64,
@@ -35,7 +38,8 @@ pub(crate) struct Writer {
 impl Writer {
     /// Works until the broker is dropped.
     pub(crate) async fn run(mut self) {
-        let mut poll = interval(self.poll);
+        let watched = self.watch.is_some();
+        let mut poll = interval(if watched { POLL } else { POLL_UNWATCHED });
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
@@ -44,7 +48,7 @@ impl Writer {
                     Some(job) => self.write_with_what_waits(job),
                     None => return self.catch_up(),
                 },
-                () = self.poke.notified() => self.look_for_changes(),
+                () = changed(self.watch.as_ref()) => self.look_for_changes(),
                 _ = poll.tick() => {
                     self.catch_up();
                     self.look_for_changes();
@@ -72,6 +76,16 @@ impl Writer {
         }
     }
 
+    /// Tells the other processes of a commit, while whoever waited for it here goes on.
+    fn tell_others(&mut self) {
+        watch::announce(&self.path);
+        if let Some(watch) = &self.watch {
+            // It heard that too, and may have heard of others meanwhile.
+            watch.forget();
+            self.look_for_changes();
+        }
+    }
+
     fn write_with_what_waits(&mut self, first: WriteJob) {
         let mut group = vec![first];
         while group.len() < GROUP
@@ -87,14 +101,18 @@ impl Writer {
         if group.is_empty() {
             return;
         }
-        let Err(fault) = self.transact(&mut group) else {
-            // Whoever waits goes on while the other processes are told.
-            self.writing.tell_all();
+        let lasts = group.iter().any(|job| job.lasts());
+        let Err(fault) = self.transact(&mut group, lasts) else {
+            // An enqueued run or an end is waited for by those who listen, a claim by who asked for it.
+            if lasts {
+                self.writing.tell_all();
+            }
             for job in group {
                 job.answer(None);
             }
+            self.writing.tell_all();
             if self.writing.has_written() {
-                watch::announce(&self.path);
+                self.tell_others();
             }
             return;
         };
@@ -111,13 +129,20 @@ impl Writer {
         }
     }
 
-    fn transact(&mut self, group: &mut [WriteJob]) -> Outcome<()> {
-        self.writing.begin(group.iter().any(|job| job.lasts()))?;
+    fn transact(&mut self, group: &mut [WriteJob], lasts: bool) -> Outcome<()> {
+        self.writing.begin(lasts)?;
         for job in group {
             self.writing.tick();
             job.run(&mut self.writing)?;
         }
         self.writing.commit()
+    }
+}
+
+async fn changed(watch: Option<&Watch>) {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => pending().await,
     }
 }
 
