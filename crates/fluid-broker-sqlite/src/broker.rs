@@ -18,7 +18,7 @@ use fluid_core::{
 use jiff::Timestamp;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use crate::durable::Disk;
+use crate::durable::{Disk, Waits};
 use crate::error::{Fault, Outcome};
 use crate::options::SqliteOptions;
 use crate::reader::{self, ReadJob, Reader};
@@ -106,14 +106,18 @@ impl SqliteBroker {
                     .enable_io()
                     .enable_time()
                     .build();
+                let syncer = writer::syncer(&writing, &url, &path);
                 // Who opened may have given up.
-                let (Ok(runtime), Ok(())) = (runtime, opened.send(Ok(readings))) else {
+                let (Ok(runtime), Ok(syncer), Ok(())) =
+                    (runtime, syncer, opened.send(Ok(readings)))
+                else {
                     return;
                 };
                 runtime.block_on(async {
                     let writer = Writer {
                         writing,
                         jobs: write_jobs,
+                        syncer,
                         watch: watch::listen(&path, &url),
                         broker: url,
                         path,
@@ -160,7 +164,7 @@ impl SqliteBroker {
         F: FnMut(&mut Writing) -> Outcome<T> + Send + 'static,
         T: Send + 'static,
     {
-        self.put(work, true).await
+        self.put(work, Waits::BeforeCommit).await
     }
 
     /// Writes what a loss of power makes void.
@@ -169,15 +173,15 @@ impl SqliteBroker {
         F: FnMut(&mut Writing) -> Outcome<T> + Send + 'static,
         T: Send + 'static,
     {
-        self.put(work, false).await
+        self.put(work, Waits::Never).await
     }
 
-    async fn put<F, T>(&self, work: F, lasts: bool) -> BrokerResult<T>
+    async fn put<F, T>(&self, work: F, waits: Waits) -> BrokerResult<T>
     where
         F: FnMut(&mut Writing) -> Outcome<T> + Send + 'static,
         T: Send + 'static,
     {
-        let (call, answer) = Call::new(work, lasts);
+        let (call, answer) = Call::new(work, waits);
         let writes = self.writes.as_ref().ok_or_else(|| self.closed())?;
         writes
             .send(Box::new(call))
@@ -191,7 +195,7 @@ impl SqliteBroker {
         F: FnMut(&mut Reading) -> Outcome<T> + Send + 'static,
         T: Send + 'static,
     {
-        let (call, answer) = Call::new(work, false);
+        let (call, answer) = Call::new(work, Waits::Never);
         let reads = self.reads.as_ref().ok_or_else(|| self.closed())?;
         reads
             .send(Box::new(call))
@@ -253,7 +257,8 @@ impl Broker for SqliteBroker {
         if runs.is_empty() {
             return Ok(Vec::new());
         }
-        self.write(move |on| enqueue::enqueue(on, &runs)).await
+        self.put(move |on| enqueue::enqueue(on, &runs), Waits::BeforeAnswer)
+            .await
     }
 
     async fn claim(&self, request: ClaimRequest) -> BrokerResult<Claimed> {

@@ -1,22 +1,37 @@
 //! When a commit waits for the disk.
 //!
-//! Most calls are answered once the disk has what they did. Those that only tell of an attempt that runs (a claim,
-//! the extension of its lease, what it prints) are answered before, because a loss of power ends the attempt
-//! anyway, and without them it is as if it had never begun. They reach the disk with the next commit that waits for it,
-//! and at the latest when the writer is [told to catch up](Disk::catch_up).
+//! Those who only tell of an attempt that runs (a claim, the extension of its lease, what it prints) are answered
+//! before the disk has it, because a loss of power ends the attempt anyway, and without them it is as if it had never
+//! begun. They reach the disk with the next call that waits for it, and at the latest when the writer is
+//! [told to catch up](Disk::catch_up). Who enqueues is answered when the disk has the run; but others may see and
+//! claim it before, while a thread of its own waits for the disk. Of all else nobody sees anything before.
 
 use std::fs::{self, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
 
 use rusqlite::Connection;
 
 use crate::error::{Fault, Outcome};
 use crate::options::Durability;
 
+/// When a call waits for the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Waits {
+    /// A loss of power makes it void.
+    Never,
+    /// It is answered when the disk has it, and may be seen before.
+    BeforeAnswer,
+    /// Nobody sees it before the disk has it.
+    BeforeCommit,
+}
+
 /// What of the write-ahead log the disk has.
 #[derive(Debug)]
 pub(crate) struct Disk {
-    log: PathBuf,
+    log: Log,
     durability: Durability,
     /// What the connection does at a commit.
     commits: Durability,
@@ -27,25 +42,28 @@ pub(crate) struct Disk {
 impl Disk {
     /// Below a connection that was [set](set) to this durability.
     pub(crate) fn new(file: &Path, durability: Durability) -> Outcome<Self> {
-        // SQLite resolves links before it names the log.
-        let mut log = fs::canonicalize(file)
-            .map_err(Fault::Disk)?
-            .into_os_string();
-        log.push("-wal");
         Ok(Self {
-            log: log.into(),
+            log: Log::of(file).map_err(Fault::Disk)?,
             durability,
             commits: durability,
             behind: false,
         })
     }
 
-    /// Has the next commit wait for the disk if what it does is to last, or not.
-    pub(crate) fn before(&mut self, connection: &Connection, lasts: bool) -> Outcome<()> {
-        let commits = if lasts {
-            self.durability
-        } else {
-            Durability::Normal
+    pub(crate) fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Whether something may be missing that a call has to wait for.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.behind
+    }
+
+    /// Has the next commit wait for the disk, or not.
+    pub(crate) fn before(&mut self, connection: &Connection, waits: Waits) -> Outcome<()> {
+        let commits = match waits {
+            Waits::BeforeCommit => self.durability,
+            Waits::BeforeAnswer | Waits::Never => Durability::Normal,
         };
         if commits != self.commits {
             set(connection, commits)?;
@@ -54,18 +72,17 @@ impl Disk {
         Ok(())
     }
 
-    /// Something was committed. If it has to last and that only turned out on the way, waits for the disk now.
-    pub(crate) fn after(&mut self, lasts: bool) -> Outcome<()> {
+    /// Something was committed. If it must not be told before the disk has it, which may only turn out on the way, it
+    /// waits now.
+    pub(crate) fn after(&mut self, must_last: bool) -> Outcome<()> {
         self.behind = self.durability == Durability::Full && self.commits == Durability::Normal;
-        if lasts { self.catch_up() } else { Ok(()) }
+        if must_last { self.catch_up() } else { Ok(()) }
     }
 
     /// Waits until the disk has everything that was committed.
     pub(crate) fn catch_up(&mut self) -> Outcome<()> {
         if self.behind {
-            // SQLite holds no lock on this file that closing it could drop.
-            let log = OpenOptions::new().write(true).open(&self.log);
-            log.and_then(|log| log.sync_data()).map_err(Fault::Disk)?;
+            self.log.sync().map_err(Fault::Disk)?;
             self.behind = false;
         }
         Ok(())
@@ -80,4 +97,80 @@ pub(crate) fn set(connection: &Connection, durability: Durability) -> Outcome<()
     };
     // It takes effect when it is prepared, so it can't be kept prepared.
     Ok(connection.execute_batch(&format!("PRAGMA synchronous = {synchronous}"))?)
+}
+
+/// The write-ahead log beside a file.
+#[derive(Debug, Clone)]
+pub(crate) struct Log(PathBuf);
+
+impl Log {
+    fn of(file: &Path) -> io::Result<Self> {
+        // SQLite resolves links before it names the log.
+        let mut log = fs::canonicalize(file)?.into_os_string();
+        log.push("-wal");
+        Ok(Self(log.into()))
+    }
+
+    /// Waits until the disk has all of it.
+    fn sync(&self) -> io::Result<()> {
+        // SQLite holds no lock on this file that closing it could drop.
+        OpenOptions::new().write(true).open(&self.0)?.sync_data()
+    }
+}
+
+/// A thread that waits for the disk and then answers, while the writer goes on. It ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Syncer<A> {
+    waiting: Option<SyncSender<A>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<A: Send + 'static> Syncer<A> {
+    /// Who hands over more than `most` before the disk has it waits. `answer` gets each, and what the disk said.
+    pub(crate) fn start(
+        log: Log,
+        most: usize,
+        answer: impl Fn(A, Outcome<()>) + Send + 'static,
+    ) -> io::Result<Self> {
+        let (waiting, received) = sync_channel(most);
+        let thread = thread::Builder::new()
+            .name("fluid-sqlite-disk".to_owned())
+            .spawn(move || sync_and_answer(&log, &received, answer))?;
+        Ok(Self {
+            waiting: Some(waiting),
+            thread: Some(thread),
+        })
+    }
+
+    /// Has this answered when the disk has all that was committed up to now.
+    pub(crate) fn answer(&self, one: A) {
+        if let Some(waiting) = &self.waiting {
+            // The thread ends after this only; else who asked learns that the broker is closed.
+            let _ = waiting.send(one);
+        }
+    }
+}
+
+impl<A> Drop for Syncer<A> {
+    fn drop(&mut self) {
+        self.waiting = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn sync_and_answer<A>(log: &Log, received: &Receiver<A>, answer: impl Fn(A, Outcome<()>)) {
+    while let Ok(first) = received.recv() {
+        let mut all = vec![first];
+        all.extend(received.try_iter());
+        let synced = log.sync();
+        for one in all {
+            let said = synced.as_ref().map_err(|error| {
+                // The same for each of them.
+                Fault::Disk(io::Error::new(error.kind(), error.to_string()))
+            });
+            answer(one, said.copied());
+        }
+    }
 }

@@ -27,7 +27,8 @@
 //!
 //! | call | what a loss of power may undo |
 //! |---|---|
-//! | `enqueue`, `tick`, `retry`, `finish`, `cancel`, `purge`, settings | nothing |
+//! | `enqueue` | nothing; others may see and claim a run a moment before the disk has it and `enqueue` answers |
+//! | `tick`, `retry`, `finish`, `cancel`, `purge`, settings | nothing |
 //! | `claim` | the last second, and the runs are claimed anew; nothing for a run that may not be interrupted (`max_interruptions` 0), so that it never starts twice, and nothing if the claim ended runs |
 //! | `extend`, `report`, `append_logs`, `heartbeat`, `farewell` | the last second |
 //!

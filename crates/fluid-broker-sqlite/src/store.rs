@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use tokio::sync::{broadcast, oneshot};
 
 use crate::counts::Counts;
-use crate::durable::Disk;
+use crate::durable::{Disk, Log, Waits};
 use crate::error::Outcome;
 use crate::names::Names;
 use crate::own_leases::OwnLeases;
@@ -42,8 +42,8 @@ pub(crate) struct Writing {
     events: broadcast::Sender<Event>,
     untold: Vec<Event>,
     disk: Disk,
-    /// What the transaction did must survive a loss of power.
-    lasts: bool,
+    /// What the transaction did must survive a loss of power, whatever its calls are.
+    must_last: bool,
     changes_before: u64,
 }
 
@@ -65,7 +65,7 @@ impl Writing {
             events,
             untold: Vec::new(),
             disk,
-            lasts: false,
+            must_last: false,
             changes_before: 0,
         }
     }
@@ -98,10 +98,10 @@ impl Writing {
         self.base.names.tasks.name(&self.base.connection, task)
     }
 
-    /// Begins a transaction. Unless it is to last, it may be committed before the disk has it.
-    pub(crate) fn begin(&mut self, lasts: bool) -> Outcome<()> {
-        self.disk.before(&self.base.connection, lasts)?;
-        self.lasts = lasts;
+    /// Begins a transaction of calls that wait for the disk at the latest then.
+    pub(crate) fn begin(&mut self, waits: Waits) -> Outcome<()> {
+        self.disk.before(&self.base.connection, waits)?;
+        self.must_last = false;
         self.base
             .connection
             .prepare_cached("BEGIN IMMEDIATE")?
@@ -110,9 +110,9 @@ impl Writing {
         Ok(())
     }
 
-    /// What the transaction does has to survive a loss of power, though its calls alone need not.
+    /// What the transaction does must survive a loss of power, though its calls alone need not.
     pub(crate) fn must_last(&mut self) {
-        self.lasts = true;
+        self.must_last = true;
     }
 
     /// Looks at the clock: each call happens at one instant.
@@ -124,9 +124,18 @@ impl Writing {
         self.counts.write(&self.base.connection)?;
         self.base.connection.prepare_cached("COMMIT")?.execute([])?;
         if self.has_written() {
-            self.disk.after(self.lasts)?;
+            self.disk.after(self.must_last)?;
         }
         Ok(())
+    }
+
+    /// Whether the disk may not have everything yet that is to last.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.disk.is_behind()
+    }
+
+    pub(crate) fn log(&self) -> &Log {
+        self.disk.log()
     }
 
     /// Has the disk take what was committed before it had it.
@@ -165,8 +174,8 @@ impl Writing {
 /// A call that waits for its thread.
 pub(crate) trait Job<C>: Send {
     fn run(&mut self, on: &mut C) -> Outcome<()>;
-    /// What was answered has to survive a loss of power.
-    fn lasts(&self) -> bool;
+    /// When it waits for the disk.
+    fn waits(&self) -> Waits;
     /// Nobody waits for the answer any more.
     fn is_abandoned(&self) -> bool;
     /// Answers with what [`run`](Self::run) brought, or with an error.
@@ -176,17 +185,17 @@ pub(crate) trait Job<C>: Send {
 /// The closure of one call, which may be run again after its transaction failed, and where its answer goes.
 pub(crate) struct Call<F, T> {
     work: F,
-    lasts: bool,
+    waits: Waits,
     value: Option<T>,
     reply: oneshot::Sender<BrokerResult<T>>,
 }
 
 impl<F, T> Call<F, T> {
-    pub(crate) fn new(work: F, lasts: bool) -> (Self, oneshot::Receiver<BrokerResult<T>>) {
+    pub(crate) fn new(work: F, waits: Waits) -> (Self, oneshot::Receiver<BrokerResult<T>>) {
         let (reply, answer) = oneshot::channel();
         let call = Self {
             work,
-            lasts,
+            waits,
             value: None,
             reply,
         };
@@ -204,8 +213,8 @@ where
         Ok(())
     }
 
-    fn lasts(&self) -> bool {
-        self.lasts
+    fn waits(&self) -> Waits {
+        self.waits
     }
 
     fn is_abandoned(&self) -> bool {

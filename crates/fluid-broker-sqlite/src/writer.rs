@@ -2,12 +2,14 @@
 //! after the commit: the cost of reaching the disk is shared.
 
 use std::future::pending;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::durable::{Syncer, Waits};
 use crate::error::{Fault, Outcome};
 use crate::store::{Job, Writing};
 use crate::watch::{self, Watch};
@@ -28,6 +30,8 @@ pub(crate) type WriteJob = Box<dyn Job<Writing>>;
 pub(crate) struct Writer {
     pub(crate) writing: Writing,
     pub(crate) jobs: mpsc::Receiver<WriteJob>,
+    /// Answers the calls that the disk has to have first.
+    pub(crate) syncer: Syncer<WriteJob>,
     /// `None` where the file can't be watched.
     pub(crate) watch: Option<Watch>,
     pub(crate) broker: String,
@@ -101,14 +105,20 @@ impl Writer {
         if group.is_empty() {
             return;
         }
-        let lasts = group.iter().any(|job| job.lasts());
-        let Err(fault) = self.transact(&mut group, lasts) else {
+        let waits = group.iter().map(|job| job.waits()).max();
+        let waits = waits.unwrap_or(Waits::Never);
+        let Err(fault) = self.transact(&mut group, waits) else {
             // An enqueued run or an end is waited for by those who listen, a claim by who asked for it.
-            if lasts {
+            if waits > Waits::Never {
                 self.writing.tell_all();
             }
+            let behind = self.writing.is_behind();
             for job in group {
-                job.answer(None);
+                if behind && job.waits() > Waits::Never {
+                    self.syncer.answer(job);
+                } else {
+                    job.answer(None);
+                }
             }
             self.writing.tell_all();
             if self.writing.has_written() {
@@ -129,8 +139,8 @@ impl Writer {
         }
     }
 
-    fn transact(&mut self, group: &mut [WriteJob], lasts: bool) -> Outcome<()> {
-        self.writing.begin(lasts)?;
+    fn transact(&mut self, group: &mut [WriteJob], waits: Waits) -> Outcome<()> {
+        self.writing.begin(waits)?;
         for job in group {
             self.writing.tick();
             job.run(&mut self.writing)?;
@@ -144,6 +154,18 @@ async fn changed(watch: Option<&Watch>) {
         Some(watch) => watch.changed().await,
         None => pending().await,
     }
+}
+
+/// A thread that answers calls of this broker after the disk.
+pub(crate) fn syncer(writing: &Writing, broker: &str, path: &Path) -> io::Result<Syncer<WriteJob>> {
+    let (broker, path) = (broker.to_owned(), path.to_owned());
+    Syncer::start(
+        writing.log().clone(),
+        QUEUE,
+        move |job: WriteJob, synced| {
+            job.answer(synced.err().map(|fault| fault.to_error(&broker, &path)));
+        },
+    )
 }
 
 pub(crate) fn data_version(writing: &Writing) -> Outcome<i64> {
