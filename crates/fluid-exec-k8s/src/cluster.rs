@@ -10,7 +10,7 @@ use kube::api::{DeleteParams, GetParams, ListParams, LogParams, PostParams, Prec
 use kube::core::{ObjectList, Request};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::fault::Fault;
 use crate::view::{Job, Pod};
@@ -24,6 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Cluster {
     pub(crate) client: Client,
     turns: Semaphore,
+    /// Apart from the others, because a node that doesn't answer holds them up.
+    log_turns: Semaphore,
 }
 
 impl fmt::Debug for Cluster {
@@ -39,6 +41,7 @@ impl Cluster {
         Self {
             client,
             turns: Semaphore::new(AT_ONCE),
+            log_turns: Semaphore::new(AT_ONCE),
         }
     }
 
@@ -131,6 +134,7 @@ impl Cluster {
     ) -> Result<impl AsyncBufRead + use<>, Fault> {
         let request = Request::new(pods(namespace)).logs(pod, params);
         let request = request.map_err(kube::Error::BuildRequest)?;
+        let _turn = turn(&self.log_turns).await?;
         let opened = tokio::time::timeout(PATIENCE, self.client.request_stream(request)).await;
         Ok(opened.map_err(|_| too_long())??)
     }
@@ -140,11 +144,15 @@ impl Cluster {
         request: Result<Http, kube::core::request::Error>,
     ) -> Result<T, Fault> {
         let request = request.map_err(kube::Error::BuildRequest)?;
-        let closed = |_| Fault::away("this executor is gone");
-        let _turn = self.turns.acquire().await.map_err(closed)?;
+        let _turn = turn(&self.turns).await?;
         let answer = tokio::time::timeout(PATIENCE, self.client.request(request)).await;
         Ok(answer.map_err(|_| too_long())??)
     }
+}
+
+async fn turn(turns: &Semaphore) -> Result<SemaphorePermit<'_>, Fault> {
+    let turn = turns.acquire().await;
+    turn.map_err(|_| Fault::away("this executor is gone"))
 }
 
 fn too_long() -> Fault {

@@ -86,7 +86,8 @@ impl Execution for K8sExecution {
 
 async fn carry_out(attempt: Attempt, stop: CancellationToken) -> Outcome {
     let mut sights = attempt.namespace.subscribe(&attempt.name);
-    let uid = match attempt.begin(&stop).await {
+    // Thousands of these are under way at once: what is over gives its room back.
+    let uid = match Box::pin(attempt.begin(&stop)).await {
         Ok(uid) => uid,
         Err(NoJob::Stopped) => return Outcome::Cancelled,
         Err(NoJob::Failed(error)) => return Outcome::Failure(error),
@@ -103,12 +104,12 @@ async fn carry_out(attempt: Attempt, stop: CancellationToken) -> Outcome {
         io: &attempt.io,
         tail: &tail,
     };
-    let output = output.pass_on(sights.again(), &over);
-    let ending = async {
+    let output = Box::pin(output.pass_on(sights.again(), &over));
+    let ending = Box::pin(async {
         let ending = attempt.ending(&mut sights, &uid, &stop).await;
         over.cancel();
         ending
-    };
+    });
     let (ending, ()) = tokio::join!(ending, output);
     let tail = tail.lock().unwrap_or_else(PoisonError::into_inner).text();
     let outcome = match ending {

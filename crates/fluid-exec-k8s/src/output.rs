@@ -21,13 +21,15 @@ use crate::store::Subscription;
 use crate::tail::Tail;
 
 /// How many logs are followed at once: each holds a connection. Others are read when one of them ends.
-const FOLLOWED: usize = 512;
+const FOLLOWED: usize = 256;
 /// How long the log of a container that has ended may be silent before it is asked for anew.
 const SILENCE: Duration = Duration::from_secs(5);
 /// How long after the end of a log the news that its container has ended may take.
 const NEWS: Duration = Duration::from_secs(2);
-/// How long to leave a kubelet alone that could not be reached.
-const UNREACHABLE: Duration = Duration::from_secs(30);
+/// How long to leave a kubelet alone that could not give a log, at first; each time twice as long.
+const UNREADABLE: Duration = Duration::from_secs(30);
+/// How long to wait between the last tries.
+const LAST_PAUSE: Duration = Duration::from_secs(1);
 /// How long to do without logs that may not be read.
 const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 /// How often a log is asked for once more after its container has ended, when it can't be read or has lines missing.
@@ -217,29 +219,21 @@ impl Output<'_> {
                     }
                     pace.next(None)
                 }
-                Read::Fault(Fault::Away { why, .. }) if is_kubelet(&why) => {
+                Read::Fault(Fault::Away { why, after }) if !is_kubelet(&why) => pace.next(after),
+                // A node that can't be reached, a pod that is gone, a container that its kubelet doesn't know.
+                Read::Fault(fault) => {
+                    tries += 1;
+                    let is_hopeless = matches!(fault, Fault::NotFound(_));
+                    if is_hopeless || (had_ended && tries >= LAST_TRIES) {
+                        self.say(format!("output may be missing: {fault}")).await;
+                        return;
+                    }
                     if had_ended {
-                        tries += 1;
-                        if tries >= LAST_TRIES {
-                            self.say(format!("output may be missing: {why}")).await;
-                            return;
-                        }
-                        pace.next(Some(Duration::from_secs(1)))
+                        LAST_PAUSE
                     } else {
-                        UNREACHABLE
+                        UNREADABLE * 2u32.saturating_pow((tries - 1).min(5))
                     }
                 }
-                Read::Fault(Fault::Away { after, .. }) => pace.next(after),
-                Read::Fault(fault @ Fault::NotFound(_)) => {
-                    self.say(format!("output may be missing: {fault}")).await;
-                    return;
-                }
-                Read::Fault(fault) if had_ended => {
-                    self.say(format!("output may be missing: {fault}")).await;
-                    return;
-                }
-                // A container that has begun as we see it, and has not as its kubelet does.
-                Read::Fault(_) => pace.next(None),
             };
             if had_ended {
                 sleep(wait).await;
