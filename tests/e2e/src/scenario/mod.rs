@@ -2,6 +2,7 @@
 
 mod data;
 mod disturbance;
+mod ends;
 mod housekeeping;
 mod image;
 mod outage;
