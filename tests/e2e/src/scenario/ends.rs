@@ -75,24 +75,25 @@ impl Ends {
             })
             .collect::<anyhow::Result<Vec<(&str, Timestamp)>>>()?;
         ensure!(ended.len() == runs, "{} runs", ended.len());
-        Ok((delay(&self.jobs, &ended)?, delay(&self.pods, &ended)?))
+        // A run may end before its Job does.
+        place
+            .until("all Jobs to be seen to end", async || {
+                let (jobs, pods) = (delay(&self.jobs, &ended), delay(&self.pods, &ended));
+                Ok(jobs.zip(pods))
+            })
+            .await
     }
 }
 
-fn delay(seen: &Seen, ended: &[(&str, Timestamp)]) -> anyhow::Result<SignedDuration> {
+/// `None` while an end has not been seen.
+fn delay(seen: &Seen, ended: &[(&str, Timestamp)]) -> Option<SignedDuration> {
     let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut delays = Vec::new();
-    for (run, ended) in ended {
-        let over = seen
-            .get(*run)
-            .with_context(|| format!("the end of {run} was not seen"))?;
-        delays.push(ended.duration_since(*over));
-    }
+    let mut delays = ended
+        .iter()
+        .map(|(run, ended)| Some(ended.duration_since(*seen.get(*run)?)))
+        .collect::<Option<Vec<_>>>()?;
     delays.sort();
-    delays
-        .get(delays.len() * 99 / 100)
-        .copied()
-        .context("no runs")
+    delays.get(delays.len() * 99 / 100).copied()
 }
 
 async fn note<K>(client: Client, seen: Seen, over: impl Fn(&K) -> bool)
