@@ -12,6 +12,7 @@ mod pending;
 mod rights;
 mod scale;
 mod stop;
+mod suite;
 mod takeover;
 mod template;
 
@@ -52,6 +53,7 @@ macro_rules! scenarios {
 
 scenarios!(TOGETHER, alone: false,
     // The longest, so that the others go on beside it.
+    suite::the_executors_own_tests,
     housekeeping::orphan_swept,
     data::output_of_100_000_lines,
     image::the_image_says_its_version,
