@@ -1,11 +1,15 @@
 //! The proof on a real Kubernetes cluster; it is a program of its own, tests/e2e.
 
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::Context;
+use serde_json::Value;
 
-use crate::process::{cargo, run};
+use crate::process::{cargo, output};
+
+/// The Kubernetes executor's own tests on a cluster.
+const TESTS: &str = "cluster";
 
 /// What is passed on.
 #[derive(clap::Args)]
@@ -18,9 +22,32 @@ pub(crate) struct Arguments {
 
 /// Builds what goes into the images and becomes the e2e, so that Ctrl-C and its exit code are its own.
 pub(crate) fn run_command(arguments: &Arguments) -> anyhow::Result<()> {
-    let packages = ["--package", "fluid-cli", "--package", "fluid-e2e"];
-    run(cargo().args(["build", "--quiet", "--bins"]).args(packages))?;
+    let mut build = cargo();
+    build.args([
+        "build",
+        "--quiet",
+        "--message-format=json-render-diagnostics",
+    ]);
+    for package in ["fluid-cli", "fluid-exec-k8s", "fluid-e2e"] {
+        build.args(["--package", package]);
+    }
+    // All in one go: what they share is built once.
+    build.args(["--bins", "--example", "suite", "--test", TESTS]);
+    let built = output(build.stderr(Stdio::inherit()))?;
+    let tests = built.lines().find_map(executable_of_tests);
+    let tests = tests.with_context(|| format!("cargo told of no test {TESTS:?}"))?;
     let program = std::env::current_exe()?.with_file_name("fluid-e2e");
-    let error = Command::new(&program).args(&arguments.arguments).exec();
+    let error = Command::new(&program)
+        .args(&arguments.arguments)
+        .env("FLUID_SUITE_TESTS", tests)
+        .exec();
     Err(error).with_context(|| format!("could not start {}", program.display()))
+}
+
+/// The path in the message that cargo prints of the tests it built.
+fn executable_of_tests(line: &str) -> Option<String> {
+    let message: Value = serde_json::from_str(line).ok()?;
+    let is_ours = message["target"]["name"] == TESTS && message["target"]["kind"][0] == "test";
+    let executable = message["executable"].as_str().filter(|_| is_ours)?;
+    Some(executable.to_owned())
 }

@@ -41,11 +41,10 @@ impl Rbac {
         }
         let mut printed = printed(program, tasks, namespace).await?;
         if self == Self::WithoutOutput {
-            for rules in printed
-                .iter_mut()
-                .filter_map(|object| object["rules"].as_array_mut())
-            {
-                rules.retain(|rule| rule["resources"] != json!(["pods/log"]));
+            for object in &mut printed {
+                if let Some(rules) = object.get_mut("rules").and_then(Value::as_array_mut) {
+                    rules.retain(|rule| rule["resources"] != json!(["pods/log"]));
+                }
             }
         }
         objects.extend(printed);

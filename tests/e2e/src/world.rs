@@ -14,6 +14,8 @@ use crate::image::{File, Image, libraries};
 pub(crate) const IMAGE: &str = "fluid:local";
 /// The same with the tests' own program.
 pub(crate) const TEST_IMAGE: &str = "fluid-e2e:local";
+/// The same with the program of the executor's own tests.
+pub(crate) const SUITE_IMAGE: &str = "fluid-suite:local";
 
 /// What busybox stands in for.
 const TOOLS: &[&str] = &[
@@ -69,7 +71,9 @@ impl World {
         let application = programs.join("application");
         let tests = vec![File::program(application, "/usr/local/bin/application")];
         load(&cluster, programs, IMAGE, vec![base.clone()]).await?;
-        load(&cluster, programs, TEST_IMAGE, vec![base, tests]).await?;
+        load(&cluster, programs, TEST_IMAGE, vec![base.clone(), tests]).await?;
+        let suite = vec![File::program(programs.join("examples/suite"), "/suite")];
+        load(&cluster, programs, SUITE_IMAGE, vec![base, suite]).await?;
         let client = cluster.client().await?;
         Ok(Self {
             cluster: Arc::new(cluster),

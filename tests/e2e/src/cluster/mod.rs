@@ -4,7 +4,7 @@ mod current;
 mod kind;
 pub(crate) mod local;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use kube::config::{KubeConfigOptions, Kubeconfig};
@@ -35,6 +35,15 @@ impl Cluster {
             ClusterKind::Current => Self::Current(Current::find(arguments.yes)?),
             ClusterKind::Local => Self::Local(Box::new(Local::up(release).await?)),
         })
+    }
+
+    /// The file with which other programs reach it.
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
+        match self {
+            Self::Kind(kind) => kind.kubeconfig().to_owned(),
+            Self::Current(current) => current.kubeconfig().to_owned(),
+            Self::Local(local) => local.kubeconfig(),
+        }
     }
 
     pub(crate) async fn client(&self) -> anyhow::Result<Client> {

@@ -2,6 +2,7 @@
 
 mod data;
 mod disturbance;
+mod ends;
 mod housekeeping;
 mod image;
 mod outage;
@@ -11,6 +12,7 @@ mod pending;
 mod rights;
 mod scale;
 mod stop;
+mod suite;
 mod takeover;
 mod template;
 
@@ -51,6 +53,7 @@ macro_rules! scenarios {
 
 scenarios!(TOGETHER, alone: false,
     // The longest, so that the others go on beside it.
+    suite::the_executors_own_tests,
     housekeeping::orphan_swept,
     data::output_of_100_000_lines,
     image::the_image_says_its_version,
