@@ -70,12 +70,12 @@ impl Attempt {
                 .get(&self.shared.cluster, &self.target)
                 .await?;
             let template = template.map_err(|error| Fault::Denied(error.to_string()))?;
-            let plan = self.plan(carrier);
-            let job = plan
-                .job(&template)
-                .map_err(|error| Fault::Denied(format!("can't pass the run on: {error}")))?;
+            let make = || {
+                let job = self.plan(carrier).job(&template);
+                job.map_err(|error| Fault::Denied(format!("can't pass the run on: {error}")))
+            };
             let namespace = &self.target.namespace;
-            self.shared.cluster.create_job(namespace, &job).await
+            self.shared.cluster.create_job(namespace, make).await
         };
         match self.insist(stop, create).await {
             Ok(job) => {

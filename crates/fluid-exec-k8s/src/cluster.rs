@@ -51,9 +51,16 @@ impl Cluster {
         self.ask(get).await
     }
 
-    pub(crate) async fn create_job(&self, namespace: &str, job: &Value) -> Result<Job, Fault> {
-        let create = Request::new(jobs(namespace)).create(&PostParams::default(), bytes(job));
-        self.ask(create).await
+    /// Creates the Job that `make` makes when it is its turn: thousands that wait take no room.
+    pub(crate) async fn create_job(
+        &self,
+        namespace: &str,
+        make: impl FnOnce() -> Result<Value, Fault>,
+    ) -> Result<Job, Fault> {
+        let turn = turn(&self.turns).await?;
+        let body = bytes(&make()?);
+        let create = Request::new(jobs(namespace)).create(&PostParams::default(), body);
+        self.ask_in_turn(create, turn).await
     }
 
     /// Has the API server look at a Job without making it.
@@ -143,8 +150,15 @@ impl Cluster {
         &self,
         request: Result<Http, kube::core::request::Error>,
     ) -> Result<T, Fault> {
+        self.ask_in_turn(request, turn(&self.turns).await?).await
+    }
+
+    async fn ask_in_turn<T: DeserializeOwned>(
+        &self,
+        request: Result<Http, kube::core::request::Error>,
+        _turn: SemaphorePermit<'_>,
+    ) -> Result<T, Fault> {
         let request = request.map_err(kube::Error::BuildRequest)?;
-        let _turn = turn(&self.turns).await?;
         let answer = tokio::time::timeout(PATIENCE, self.client.request(request)).await;
         Ok(answer.map_err(|_| too_long())??)
     }

@@ -2,9 +2,10 @@
 //! and tells about it by the container's log and its termination message.
 
 use std::io::Write;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fluid_core::child::{ChildReport, ChildRun, RESULT_VARIABLE, RUN_VARIABLE, progress_line};
 use fluid_core::relay::{
@@ -25,6 +26,10 @@ const NEWS_BUFFER: usize = 1024;
 const DEFAULT_LIMIT: usize = 4096;
 /// Whoever stops a container kills it in the end, so nothing else needs to.
 const FOREVER: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// How long the runtime may take to read the last output, and how often to look whether it has.
+const UNTAKEN: Duration = Duration::from_secs(15);
+const LOOK: Duration = Duration::from_millis(2);
 
 /// The exit code of a process that was told to stop and did.
 const CANCELLED: u8 = 130;
@@ -148,7 +153,22 @@ async fn relay(mut told: mpsc::Receiver<AttemptEvent>) -> u64 {
         lines += 1;
     }
     let _ = out.flush();
+    taken(&out).await;
     lines
+}
+
+/// Waits until what was printed was taken out of the pipe to the container runtime: containerd gives up what it
+/// did not read within two seconds of the end of the container's process, which is not much on a busy node.
+async fn taken(out: &impl AsFd) {
+    let begun = Instant::now();
+    while rustix::io::ioctl_fionread(out).is_ok_and(|left| left > 0) {
+        if begun.elapsed() > UNTAKEN {
+            return;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    // Behind that pipe is another of the same size, which can't be seen.
+    tokio::time::sleep(begun.elapsed()).await;
 }
 
 /// How many bytes the report may have.
