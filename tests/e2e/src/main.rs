@@ -38,14 +38,14 @@ async fn main() -> ExitCode {
 }
 
 async fn start(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let scenarios = chosen(&arguments)?;
+    let kind = arguments.cluster.unwrap_or_else(cluster::default_kind);
+    let scenarios = chosen(&arguments, kind)?;
     if arguments.list {
         for scenario in scenarios {
             println!("{}", scenario.name);
         }
         return Ok(ExitCode::SUCCESS);
     }
-    let kind = arguments.cluster.unwrap_or_else(cluster::default_kind);
     if arguments.down {
         cluster::remove(kind).await?;
         return Ok(ExitCode::SUCCESS);
@@ -89,21 +89,19 @@ async fn prove(
     })
 }
 
-/// The scenarios whose name contains one of the words, or all where there is none.
-fn chosen(arguments: &Arguments) -> anyhow::Result<Vec<Scenario>> {
+/// The scenarios whose name contains one of the words, or all where there is none, as far as the cluster allows them.
+fn chosen(arguments: &Arguments, kind: ClusterKind) -> anyhow::Result<Vec<Scenario>> {
     let only = |scenario: &Scenario| {
-        arguments.only.is_empty()
-            || arguments
-                .only
-                .iter()
-                .any(|word| scenario.name.contains(word))
+        let words = &arguments.only;
+        words.is_empty() || words.iter().any(|word| scenario.name.contains(word))
     };
-    let scenarios: Vec<_> = scenario::all().filter(only).collect();
+    let possible = |scenario: &Scenario| !scenario.local || kind == ClusterKind::Local;
+    let (scenarios, left_out): (Vec<_>, Vec<_>) = scenario::all().filter(only).partition(possible);
+    for scenario in left_out {
+        eprintln!("left out: {} needs --cluster local", scenario.name);
+    }
     if scenarios.is_empty() {
-        bail!(
-            "no scenario has {:?} in its name: see --list",
-            arguments.only
-        );
+        bail!("no scenario to run for {:?}: see --list", arguments.only);
     }
     Ok(scenarios)
 }

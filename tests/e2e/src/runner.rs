@@ -99,7 +99,14 @@ fn table(reports: &[Report]) -> Table {
             Err(error) => ("FAILED", error),
         };
         let seconds = format!("{:.1}", report.took.as_secs_f64());
-        let seen: String = seen.chars().take(200).collect();
+        // The whole of a failure was told when it happened.
+        let seen: String = seen
+            .lines()
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .take(200)
+            .collect();
         table.add_row([report.name, word, &seconds, &seen]);
     }
     table

@@ -26,11 +26,10 @@ impl Kind {
     /// Goes on with the cluster that an earlier run kept, or makes one.
     pub(crate) async fn up() -> anyhow::Result<Self> {
         let kubeconfig = std::env::temp_dir().join("fluid-e2e-kind.kubeconfig");
-        let mut get = kind("export", &kubeconfig);
-        get.arg("kubeconfig");
-        if !get.output().await?.status.success() {
-            let mut create = kind("create", &kubeconfig);
-            run(create.args(["cluster", "--wait", "120s"])).await?;
+        let mut export = kind(&["export", "kubeconfig"], &kubeconfig);
+        if !export.output().await?.status.success() {
+            let mut create = kind(&["create", "cluster", "--wait", "120s"], &kubeconfig);
+            run(&mut create).await?;
         }
         Ok(Self { kubeconfig })
     }
@@ -56,9 +55,9 @@ pub(super) async fn load(cluster: &str, archive: &Path) -> anyhow::Result<()> {
     run(load.arg(archive)).await
 }
 
-fn kind(verb: &str, kubeconfig: &Path) -> Command {
+fn kind(arguments: &[&str], kubeconfig: &Path) -> Command {
     let mut command = Command::new("kind");
-    command.env("KUBECONFIG", kubeconfig).arg(verb);
-    command.args(["--name", NAME]);
+    command.args(arguments).args(["--name", NAME]);
+    command.env("KUBECONFIG", kubeconfig);
     command
 }

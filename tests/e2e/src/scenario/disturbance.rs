@@ -78,7 +78,7 @@ pub(super) async fn foreign_job_of_the_same_name(stage: Stage) -> anyhow::Result
     let known = place.enqueue("little", &json!({})).await?;
     place.finished(&known).await?;
     let job = place.job(&known).await?;
-    let later = place.enqueue_in("little", "6s").await?;
+    let later = place.enqueue_in("little", "15s").await?;
     let name = job.metadata.name.clone().context("no name")?;
     let name = name.replace(&known.replace('-', ""), &later.replace('-', ""));
     ensure!(

@@ -37,21 +37,24 @@ pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     /// Whether it disturbs the others, as one that stops the API server.
     pub(crate) alone: bool,
+    /// Whether it must stop and start programs of the cluster, which only a local one lets it.
+    pub(crate) local: bool,
     pub(crate) run: fn(Stage) -> Seen,
 }
 
 /// Names are the functions' with dashes.
 macro_rules! scenarios {
-    ($list:ident, alone: $alone:literal, $($module:ident::$name:ident,)*) => {
+    ($list:ident, alone: $alone:literal, local: $local:literal, $($module:ident::$name:ident,)*) => {
         const $list: &[Scenario] = &[$(Scenario {
             name: stringify!($name),
             alone: $alone,
+            local: $local,
             run: |stage| Box::pin($module::$name(stage)),
         },)*];
     };
 }
 
-scenarios!(TOGETHER, alone: false,
+scenarios!(TOGETHER, alone: false, local: false,
     // The longest, so that the others go on beside it.
     suite::the_executors_own_tests,
     housekeeping::orphan_swept,
@@ -93,16 +96,19 @@ scenarios!(TOGETHER, alone: false,
     outside::outside_a_cluster,
 );
 
-scenarios!(ALONE, alone: true,
+scenarios!(ALONE, alone: true, local: false,
+    scale::requests_per_job,
+);
+
+scenarios!(LOCAL, alone: true, local: true,
     outage::api_server_stopped_mid_job_and_mid_create,
     outage::watch_expired,
-    scale::requests_per_job,
     scale::two_thousand_jobs,
 );
 
 /// All of them, those that run together first.
 pub(crate) fn all() -> impl Iterator<Item = Scenario> {
-    TOGETHER.iter().chain(ALONE).copied()
+    TOGETHER.iter().chain(ALONE).chain(LOCAL).copied()
 }
 
 /// Where a scenario runs; it knows what the scenario made, to look at it and to clear it away.

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::Stage;
+use crate::place::Place;
 use crate::pod_exec::exec;
 use crate::setup::Setup;
 
@@ -35,14 +37,15 @@ shell = 'echo done'
     let due_then = place.enqueue_in("brief", "8s").await?;
     local.kill_api_server().await?;
     tokio::time::sleep(OUTAGE).await;
+    // The API server tells the time in whole seconds.
+    let back = Timestamp::now() - SignedDuration::from_secs(1);
     local.start_api_server(&stage.world.client).await?;
-    for (run, output) in [(running, vec!["before", "after"]), (due_then, vec!["done"])] {
-        let run = place.finished_within(RECOVERY, &run).await?;
-        ensure!(run.state == "success" && run.attempt == 1, "{run:?}");
-        place.job(&run.id).await?;
-        let seen = place.output(&run.id).await?;
-        ensure!(seen == output, "{seen:?}");
-    }
+    let before = ended_well(&place, &running, &["before", "after"]).await?;
+    let then = ended_well(&place, &due_then, &["done"]).await?;
+    ensure!(
+        before < back && back <= then,
+        "Jobs of {before} and {then}, {back} between"
+    );
     Ok(format!(
         "two runs ended well after {} s without API server",
         OUTAGE.as_secs()
@@ -69,12 +72,18 @@ shell = 'echo before; while [ ! -e /tmp/go ]; do sleep 0.1; done; echo after'
             Ok(go.ok().filter(|said| said.code == 0))
         })
         .await?;
-    let run = place.finished(&run).await?;
-    ensure!(run.state == "success" && run.attempt == 1, "{run:?}");
-    place.job(&run.id).await?;
-    let output = place.output(&run.id).await?;
-    ensure!(output == ["before", "after"], "{output:?}");
+    ended_well(&place, &run, &["before", "after"]).await?;
     Ok(format!(
         "a run went on after compaction at revision {revision}"
     ))
+}
+
+/// The run succeeded at the first attempt with its whole output, by one Job; when that was made.
+async fn ended_well(place: &Place, run: &str, output: &[&str]) -> anyhow::Result<Timestamp> {
+    let run = place.finished_within(RECOVERY, run).await?;
+    ensure!(run.state == "success" && run.attempt == 1, "{run:?}");
+    let seen = place.output(&run.id).await?;
+    ensure!(seen == output, "{seen:?}");
+    let made = place.job(&run.id).await?.metadata.creation_timestamp;
+    Ok(made.context("a Job that was never made")?.0)
 }

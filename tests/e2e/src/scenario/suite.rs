@@ -25,10 +25,15 @@ pub(super) async fn the_executors_own_tests(stage: Stage) -> anyhow::Result<Stri
         .output()
         .await?;
     let said = String::from_utf8_lossy(&output.stdout);
+    let failed: Vec<_> = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("test ")?.strip_suffix(" ... FAILED"))
+        .collect();
+    let told = String::from_utf8_lossy(&output.stderr);
     ensure!(
         output.status.success(),
-        "{said}{}",
-        String::from_utf8_lossy(&output.stderr)
+        "failed: {}\n{said}{told}",
+        failed.join(", ")
     );
     let namespaces: Api<Namespace> = Api::all(stage.world.client.clone());
     namespaces
