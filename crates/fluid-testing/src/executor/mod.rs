@@ -49,8 +49,9 @@ mod stopping;
 mod survival;
 pub mod tasks;
 
-/// How long a case may take before it counts as hung.
-pub const CASE_DEADLINE: Duration = Duration::from_secs(60);
+/// How long a case may take before it counts as hung. On a cluster a case may start several pods, one after the
+/// other, and the node may be busy.
+pub const CASE_DEADLINE: Duration = Duration::from_secs(180);
 
 /// What the suite needs of an executor.
 pub trait ExecutorHarness: Send + Sync {
