@@ -153,6 +153,33 @@ mod tests {
 
     use super::*;
 
+    /// Resources and verbs of a Role's rules, in order of resources.
+    fn rules(role: &str) -> Vec<(String, Vec<String>)> {
+        let listed = |line: &str, key: &str| {
+            let list = line.trim().strip_prefix(key)?.trim();
+            let list = list.strip_prefix('[')?.strip_suffix(']')?;
+            let mut words: Vec<_> = list.split(',').map(|word| word.trim().to_owned()).collect();
+            words.sort_unstable();
+            Some(words)
+        };
+        let resources = role.lines().filter_map(|line| listed(line, "resources:"));
+        let verbs = role.lines().filter_map(|line| listed(line, "verbs:"));
+        let mut rules: Vec<_> = resources.map(|one| one.join(",")).zip(verbs).collect();
+        rules.sort_unstable();
+        rules
+    }
+
+    #[test]
+    fn the_minimal_role_of_deploy_is_the_one_that_is_printed() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../deploy/rbac-minimal.yaml"
+        );
+        let deployed = rules(&std::fs::read_to_string(path).unwrap());
+        assert_eq!(deployed, rules(&role("workers", &["fluid-task"])));
+        assert_eq!(deployed.len(), RIGHTS.len());
+    }
+
     #[test]
     fn each_namespace_gets_one_role_with_its_deployments() {
         let target = |namespace: &str, deployment: &str| {
