@@ -1,5 +1,7 @@
 //! The Kubernetes executor of this process.
 
+use std::time::Duration;
+
 use fluid_core::ExecutorKind;
 use fluid_exec_k8s::{K8sExecutor, K8sExecutorBuilder};
 
@@ -10,9 +12,12 @@ use crate::session::{CONFIG_VARIABLE, Session};
 
 /// The executor for the cluster that this process is in, or the one of the kubeconfig. Jobs find `fluid.toml` where
 /// the consumer finds it, as their pods are made like its own.
-pub(crate) async fn executor(session: &Session) -> Result<K8sExecutor, Failure> {
+pub(crate) async fn executor(
+    session: &Session,
+    grace: Option<Duration>,
+) -> Result<K8sExecutor, Failure> {
     let mut builder = connect().await?.owner(owner(session)?);
-    if let Some(grace) = session.settings.grace {
+    if let Some(grace) = grace {
         builder = builder.grace(grace);
     }
     if let Some(file) = session.file.as_ref().filter(|_| in_cluster()) {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fluid_core::{Broker, ExecutorKind, SharedState, Task, TaskName, child};
 use fluid_exec_local::{InlineExecutor, SubprocessExecutor};
@@ -81,8 +82,12 @@ impl Session {
         detector::executor(self.executor_wanted.or(file), in_cluster)
     }
 
-    /// The executors of this process.
-    pub(crate) async fn executors(&self, choice: &ExecutorChoice) -> Result<Executors, Failure> {
+    /// The executors of this process; `grace` is what a Job gets to stop.
+    pub(crate) async fn executors(
+        &self,
+        choice: &ExecutorChoice,
+        grace: Option<Duration>,
+    ) -> Result<Executors, Failure> {
         let executors = Executors::new(choice.kind)
             .with(Arc::new(InlineExecutor))
             .with(Arc::new(self.subprocess_executor()?));
@@ -91,20 +96,28 @@ impl Session {
             .iter()
             .any(|task| task.executor_with(choice.kind) == ExecutorKind::K8s);
         if wanted {
-            self.with_k8s(executors).await
+            self.with_k8s(executors, grace).await
         } else {
             Ok(executors)
         }
     }
 
     #[cfg(feature = "k8s")]
-    async fn with_k8s(&self, executors: Executors) -> Result<Executors, Failure> {
-        Ok(executors.with(Arc::new(crate::k8s::executor(self).await?)))
+    async fn with_k8s(
+        &self,
+        executors: Executors,
+        grace: Option<Duration>,
+    ) -> Result<Executors, Failure> {
+        Ok(executors.with(Arc::new(crate::k8s::executor(self, grace).await?)))
     }
 
     #[cfg(not(feature = "k8s"))]
     #[expect(clippy::unused_async, reason = "as with the feature")]
-    async fn with_k8s(&self, executors: Executors) -> Result<Executors, Failure> {
+    async fn with_k8s(
+        &self,
+        executors: Executors,
+        _grace: Option<Duration>,
+    ) -> Result<Executors, Failure> {
         Ok(executors)
     }
 

@@ -70,7 +70,13 @@ impl K8sExecutor {
             if !asked.contains(&target.namespace.as_str()) {
                 asked.push(&target.namespace);
                 for right in RIGHTS {
-                    findings.push(self.right(target, right).await);
+                    let finding = self.right(target, right).await;
+                    let is_hopeless = finding.verdict == FindingVerdict::Unknown;
+                    findings.push(finding);
+                    // A server that can't answer this can't answer more.
+                    if is_hopeless {
+                        return findings;
+                    }
                 }
             }
             let (finding, template) = self.deployment(target).await;

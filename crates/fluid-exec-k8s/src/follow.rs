@@ -17,6 +17,8 @@ use crate::verdict::{Verdict, judge, result};
 
 /// How long a Job may have no pod before the reason is looked for.
 const NO_POD: Duration = Duration::from_millis(700);
+/// How often a Job is read at most where it can't be watched.
+const SHORTEST_POLL: Duration = Duration::from_millis(100);
 /// How long a pod that must be there may stay out of sight before it is asked for.
 const OUT_OF_SIGHT: Duration = Duration::from_secs(2);
 
@@ -79,7 +81,7 @@ impl Attempt {
                 access = self.namespace.jobs(), if polls.is_none() => {
                     polls = Some(matches!(access, Access::Refused(_)));
                 }
-                () = sleep(self.target.sleep), if polls == Some(true) => {
+                () = sleep(self.target.sleep.max(SHORTEST_POLL)), if polls == Some(true) => {
                     if let Err(error) = self.poll(uid).await {
                         self.delete(uid).await;
                         return Ending::NeverRan(error);

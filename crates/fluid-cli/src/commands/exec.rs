@@ -43,7 +43,9 @@ pub(super) async fn exec(session: Arc<Session>, call: &TaskCall) -> Done {
     }
     let params = read_params(task, &call.matches)?;
     let manager = session.manager().await?;
-    let executors = session.executors(&session.executor_choice()?).await?;
+    let executors = session
+        .executors(&session.executor_choice()?, session.settings.grace)
+        .await?;
     let executor = executors
         .of(task)
         .map_err(|kind| Failure::usage(format!("executor {kind} is not in this build")))?;

@@ -44,7 +44,8 @@ pub(super) async fn serve(session: &Session, args: &ServeArgs) -> Done {
         banner(session, manager, &broker, &executor, &config, retention)?;
     }
     let story = (!args.quiet).then(|| Story::begin(manager.clone(), session.output));
-    let consumer = TaskConsumer::new(manager.clone(), session.executors(&executor).await?, config);
+    let executors = session.executors(&executor, Some(config.grace)).await?;
+    let consumer = TaskConsumer::new(manager.clone(), executors, config);
     let (stop, over) = (CancellationToken::new(), CancellationToken::new());
     let force = consumer.force();
     let consume = async {
