@@ -12,7 +12,7 @@ use crate::pod_exec::exec;
 use crate::setup::Setup;
 
 const OUTAGE: Duration = Duration::from_secs(60);
-/// Kubernetes' own controllers wait up to a minute before they try again.
+/// The kubelet, too, takes its time before it tries again.
 const RECOVERY: Duration = Duration::from_secs(180);
 
 /// One Job ends while nobody can know it, and another is due to be made then.

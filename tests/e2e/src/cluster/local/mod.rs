@@ -27,6 +27,13 @@ use crate::wait::{Deadline, until};
 
 const PAUSE: &str = "localhost/pause:e2e";
 
+/// What of Kubernetes is on one machine where it has more than one.
+const CONTROL: [Service; 3] = [
+    Service::ApiServer,
+    Service::ControllerManager,
+    Service::Scheduler,
+];
+
 /// The cluster, and the right to be the only one.
 #[derive(Debug)]
 pub(crate) struct Local {
@@ -149,9 +156,13 @@ impl Local {
         run(import.arg(archive)).await
     }
 
-    /// The API server is gone, as if its machine had lost power.
+    /// The API server is gone, as if its machine had lost power, and with it the controllers beside it, which on their own
+    /// would wait for up to a minute before they tried again.
     pub(crate) async fn kill_api_server(&self) -> anyhow::Result<()> {
-        self.services.kill(Service::ApiServer).await
+        for service in CONTROL {
+            self.services.kill(service).await?;
+        }
+        Ok(())
     }
 
     /// Forgets every version of every object but the present one; the revision that is kept.
@@ -167,7 +178,9 @@ impl Local {
 
     /// The API server is back and answers.
     pub(crate) async fn start_api_server(&self, client: &Client) -> anyhow::Result<()> {
-        self.services.start(Service::ApiServer)?;
+        for service in CONTROL {
+            self.services.start(service)?;
+        }
         self.answers(client).await
     }
 }
