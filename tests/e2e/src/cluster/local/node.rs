@@ -92,6 +92,12 @@ impl Node {
             .context("could not start unshare")?;
         let id = keeper.id().context("unshare ended at once")?;
         let keeper = Process::of(id.cast_signed()).context("unshare ended at once")?;
+        // Whatever comes between, it can be found and ended.
+        let unfinished = Self {
+            keeper,
+            init: keeper,
+        };
+        unfinished.note(folder)?;
         let ready = Deadline::after(Duration::from_secs(10));
         let init = until(ready, "the namespaces".to_owned(), async || {
             Ok(first_child(keeper.id)
@@ -103,9 +109,13 @@ impl Node {
         })
         .await?;
         let node = Self { keeper, init };
-        fs::write(file(folder), serde_json::to_string(&node)?)?;
+        node.note(folder)?;
         node.connect(scratch).await?;
         Ok(node)
+    }
+
+    fn note(&self, folder: &Path) -> anyhow::Result<()> {
+        Ok(fs::write(file(folder), serde_json::to_string(self)?)?)
     }
 
     async fn connect(&self, scratch: &Path) -> anyhow::Result<()> {
