@@ -33,7 +33,7 @@ pub(crate) enum Ending {
 }
 
 impl Attempt {
-    /// Follows the Job to its end.
+    /// Follows the Job to its end. What is done at most once is boxed: this waits for thousands of Jobs at once.
     pub(crate) async fn ending(
         &self,
         sights: &mut Subscription,
@@ -52,7 +52,8 @@ impl Attempt {
                 if told.is_some() {
                     self.io.waiting(None).await;
                 }
-                return Ending::Itself(Box::new(self.with_pod(verdict, sights, uid).await));
+                let verdict = Box::pin(self.with_pod(verdict, sights, uid)).await;
+                return Ending::Itself(Box::new(verdict));
             }
             let why = why_waiting(&sight, uid, self.config.queue_name.as_deref());
             if why != told {
@@ -74,22 +75,20 @@ impl Attempt {
                     let limit = fluid_core::duration::format(self.config.pending_timeout.unwrap_or_default());
                     let why = why.map_or_else(String::new, |why| format!(": {why}"));
                     let error = start_error(format!("did not run within {limit}{why}"));
-                    self.delete(uid).await;
-                    self.leave(sights, uid).await;
+                    Box::pin(self.remove(sights, uid)).await;
                     return Ending::NeverRan(error);
                 }
                 access = self.namespace.jobs(), if polls.is_none() => {
                     polls = Some(matches!(access, Access::Refused(_)));
                 }
                 () = sleep(self.target.sleep.max(SHORTEST_POLL)), if polls == Some(true) => {
-                    if let Err(error) = self.poll(uid).await {
-                        self.delete(uid).await;
+                    if let Err(error) = Box::pin(self.poll(uid)).await {
+                        Box::pin(self.delete(uid)).await;
                         return Ending::NeverRan(error);
                     }
                 }
                 () = stop.cancelled() => {
-                    self.delete(uid).await;
-                    return Ending::Stopped(self.leave(sights, uid).await);
+                    return Ending::Stopped(Box::pin(self.remove(sights, uid)).await);
                 }
             }
         }
@@ -135,6 +134,12 @@ impl Attempt {
             };
             sleep(pace.next(after)).await;
         }
+    }
+
+    /// Deletes the Job and waits until it is gone.
+    async fn remove(&self, sights: &mut Subscription, uid: &str) -> Option<JsonText> {
+        self.delete(uid).await;
+        self.leave(sights, uid).await
     }
 
     /// Waits until a Job that was deleted is gone, and looks whether it had a result by then.
