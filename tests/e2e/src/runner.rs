@@ -13,7 +13,7 @@ use crate::world::World;
 /// How many run at once: each starts a few pods.
 const TOGETHER: usize = 6;
 /// The longest that any scenario may take.
-const LIMIT: Duration = Duration::from_secs(300);
+const LIMIT: Duration = Duration::from_secs(600);
 
 /// How a scenario ended.
 struct Report {

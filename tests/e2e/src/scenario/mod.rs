@@ -96,19 +96,25 @@ scenarios!(TOGETHER, alone: false, local: false,
     outside::outside_a_cluster,
 );
 
+scenarios!(OUTAGES, alone: true, local: true,
+    outage::api_server_stopped_mid_job_and_mid_create,
+    outage::watch_expired,
+);
+
 scenarios!(ALONE, alone: true, local: false,
     scale::requests_per_job,
 );
 
-scenarios!(LOCAL, alone: true, local: true,
-    outage::api_server_stopped_mid_job_and_mid_create,
-    outage::watch_expired,
+scenarios!(SCALE, alone: true, local: true,
     scale::two_thousand_jobs,
 );
 
 /// All of them, those that run together first.
 pub(crate) fn all() -> impl Iterator<Item = Scenario> {
-    TOGETHER.iter().chain(ALONE).chain(LOCAL).copied()
+    [TOGETHER, OUTAGES, ALONE, SCALE]
+        .into_iter()
+        .flatten()
+        .copied()
 }
 
 /// Where a scenario runs; it knows what the scenario made, to look at it and to clear it away.

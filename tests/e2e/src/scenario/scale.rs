@@ -5,6 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use jiff::SignedDuration;
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::ListParams;
 use kube::{Api, Client};
 use serde_json::Value;
 
@@ -45,11 +47,7 @@ pub(super) async fn two_thousand_jobs(stage: Stage) -> anyhow::Result<String> {
         ensure!(each <= REQUESTS, "{said:?}");
     }
     let jobs = Api::<Job>::namespaced(client.clone(), &place.namespace);
-    let made = jobs
-        .list(&kube::api::ListParams::default())
-        .await?
-        .items
-        .len();
+    let made = jobs.list(&ListParams::default()).await?.items.len();
     ensure!(made == 2 * EACH, "{made} Jobs for {} runs", 2 * EACH);
     said.push(watches(&place).await?);
     let memory = memory(&place).await?;
@@ -93,6 +91,7 @@ async fn prompt(ends: &Ends, place: &Place, runs: usize) -> anyhow::Result<Strin
 
 /// How many requests each of some runs of a task costs, when there are `all` that succeeded after them.
 async fn cost(place: &Place, task: &str, runs: usize, all: usize) -> anyhow::Result<f64> {
+    quiet(place).await?;
     let before = requests(&place.client).await?;
     let lines = "{}\n".repeat(runs);
     place
@@ -135,6 +134,25 @@ async fn states(place: &Place) -> anyhow::Result<Value> {
     let said = place.cli(&["status"], b"").await?.well()?;
     let said: Value = serde_json::from_str(&said)?;
     Ok(said["states"].clone())
+}
+
+/// Waits until nothing of other scenarios is being deleted any more: Kubernetes looks through a namespace again and again
+/// until it is empty.
+async fn quiet(place: &Place) -> anyhow::Result<()> {
+    let namespaces: Api<Namespace> = Api::all(place.client.clone());
+    let deadline = Deadline::after(Duration::from_secs(180));
+    until(
+        deadline,
+        "other scenarios to be gone".to_owned(),
+        async || {
+            let all = namespaces.list(&ListParams::default()).await?;
+            let busy = all
+                .iter()
+                .any(|namespace| namespace.metadata.deletion_timestamp.is_some());
+            Ok((!busy).then_some(()))
+        },
+    )
+    .await
 }
 
 /// What a consumer may ask for with the minimal Role, for each Job: resource, subresource, verbs.
