@@ -230,12 +230,15 @@ fn version(connection: &Connection) -> Outcome<u32> {
 }
 
 fn check_owner(connection: &Connection) -> Outcome<()> {
-    let owner: i32 = connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+    // One statement, so that both are of one moment: another process may be making the file.
+    let (owner, tables): (i32, i64) = connection.query_row(
+        "SELECT application_id, (SELECT count(*) FROM sqlite_schema) FROM pragma_application_id",
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?)),
+    )?;
     if owner == APPLICATION_ID {
         return Ok(());
     }
-    let tables: i64 =
-        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if owner == 0 && tables == 0 {
         return Ok(());
     }
