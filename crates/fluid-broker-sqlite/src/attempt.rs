@@ -20,8 +20,8 @@ pub(crate) fn finish(on: &mut Writing, batch: &[(LeaseRef, Finish)]) -> Outcome<
     let mut finished = Vec::with_capacity(batch.len());
     for ((lease, finish), succeeded) in batch.iter().zip(succeeded) {
         if let Some(own) = succeeded {
-            on.counts.leave(Stored::Running, own.task, own.queue);
-            on.counts.enter(Stored::Success, own.task, own.queue);
+            on.counts
+                .move_over(Stored::Running, Stored::Success, own.task, own.queue);
             on.tell_finished(lease.run, own.task, Stored::Success)?;
             finished.push(Finished::Written(RunState::Success));
             continue;

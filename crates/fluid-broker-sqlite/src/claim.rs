@@ -156,8 +156,8 @@ fn promote_due(on: &mut Writing) -> Outcome<bool> {
     let mut set = on.base.connection.prepare_cached(sql::SET_QUEUED)?;
     for (seq, task, queue) in &due {
         set.execute([seq])?;
-        on.counts.leave(Stored::Scheduled, *task, *queue);
-        on.counts.enter(Stored::Queued, *task, *queue);
+        on.counts
+            .move_over(Stored::Scheduled, Stored::Queued, *task, *queue);
     }
     Ok(i64::try_from(due.len()).is_ok_and(|count| count == DUE_AT_ONCE))
 }

@@ -23,6 +23,11 @@ impl Counts {
         *self.changes.entry((state.code(), task, queue)).or_default() -= 1;
     }
 
+    pub(crate) fn move_over(&mut self, from: Stored, to: Stored, task: i64, queue: i64) {
+        self.leave(from, task, queue);
+        self.enter(to, task, queue);
+    }
+
     pub(crate) fn forget(&mut self) {
         self.changes.clear();
     }

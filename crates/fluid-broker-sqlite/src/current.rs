@@ -202,7 +202,6 @@ impl Current {
     }
 
     fn moved(&self, on: &mut Writing, to: Stored) {
-        on.counts.leave(self.state, self.task, self.queue);
-        on.counts.enter(to, self.task, self.queue);
+        on.counts.move_over(self.state, to, self.task, self.queue);
     }
 }

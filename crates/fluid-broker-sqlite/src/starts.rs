@@ -125,8 +125,7 @@ fn lease_all(
             // It may not start a second time.
             on.must_last();
         }
-        on.counts.leave(before, task, queue);
-        on.counts.enter(Stored::Running, task, queue);
+        on.counts.move_over(before, Stored::Running, task, queue);
         on.tell(Event::Started {
             run: run.id,
             task: run.task.clone(),

@@ -46,6 +46,7 @@ pub mod relay;
 mod run;
 mod schedule;
 mod state;
+mod tail;
 mod task;
 
 pub use broker::{
@@ -72,6 +73,7 @@ pub use run::{
 };
 pub use schedule::{Cron, Every, MissedTicks, Schedule, ScheduleError};
 pub use state::{RunState, RunStateError, Transition};
+pub use tail::Tail;
 pub use task::{
     Command, DEFAULT_TIMEOUT, ExecutorKind, Task, TaskBody, TaskDefinition, TaskFn, UniquePolicy,
 };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fluid_core::{
-    AttemptIo, ErrorKind, Execution, K8sConfig, K8sTarget, Outcome, RunError, Task, TaskRun,
+    AttemptIo, ErrorKind, Execution, K8sConfig, K8sTarget, Outcome, RunError, Tail, Task, TaskRun,
 };
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -18,7 +18,6 @@ use crate::executor::Shared;
 use crate::follow::Ending;
 use crate::namespace::Namespace;
 use crate::output::Output;
-use crate::tail::Tail;
 
 /// How much longer than its grace a Job may take to be gone.
 pub(crate) const LEAVE: Duration = Duration::from_secs(10);

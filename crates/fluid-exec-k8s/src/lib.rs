@@ -60,7 +60,6 @@ pub mod rbac;
 mod sight;
 mod store;
 mod sweep;
-mod tail;
 mod template;
 mod templates;
 mod verdict;

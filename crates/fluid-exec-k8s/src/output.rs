@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fluid_core::relay::{Relayed, read_relayed};
-use fluid_core::{AttemptIo, LogLine, LogStream};
+use fluid_core::{AttemptIo, LogLine, LogStream, Tail};
 use jiff::Timestamp;
 use kube::api::LogParams;
 use tokio::sync::Semaphore;
@@ -18,7 +18,6 @@ use crate::lines::{Again, Line, Lines, Position};
 use crate::pace::Pace;
 use crate::sight::{Main, PodSight};
 use crate::store::Subscription;
-use crate::tail::Tail;
 
 /// How many logs are followed at once: each holds a connection. Others are read when one of them ends.
 const FOLLOWED: usize = 256;

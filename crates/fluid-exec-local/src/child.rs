@@ -1,20 +1,20 @@
 //! The child's side: what the process of a task function does between its parameters and its report.
 
 use std::io::{Read, Write};
-use std::path::PathBuf;
 use std::process::{ExitCode, Termination};
 use std::sync::Arc;
 
-use fluid_core::child::{ChildReport, ChildRun, RESULT_VARIABLE, RUN_VARIABLE, progress_line};
+use fluid_core::child::{ChildReport, progress_line};
 use fluid_core::{
-    AttemptEvent, AttemptIo, AttemptNews, ChildQueue, ErrorKind, ExecutorKind, JsonText, LeaseRef,
-    LeaseToken, LogStream, Outcome, RawContext, RunError, SharedState, Task, TaskBody, TaskRun,
+    AttemptEvent, AttemptIo, AttemptNews, ChildQueue, ExecutorKind, JsonText, LeaseRef, LeaseToken,
+    LogStream, Outcome, RawContext, RunError, SharedState, Task, TaskBody, TaskRun,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::function;
+use crate::told::{self, start_error};
 
 /// How many pieces of progress may wait to be printed.
 const NEWS_BUFFER: usize = 64;
@@ -71,7 +71,7 @@ pub async fn run(
         }
         Ok(Outcome::Failure(error)) | Err(error) => ChildReport::Error(error),
     };
-    match write(&report) {
+    match told::report(|path| report.write(path)) {
         Ok(()) if matches!(report, ChildReport::Result(_)) => ChildExit::Success,
         Ok(()) => ChildExit::Failed,
         Err(fault) => {
@@ -113,28 +113,18 @@ async fn attempt(
 
 /// The run that this process is told of, with its parameters.
 async fn told_run(task: &Task, cancelled: &CancellationToken) -> Result<TaskRun, RunError> {
-    let record = std::env::var(RUN_VARIABLE)
-        .map_err(|error| start_error(format!("{RUN_VARIABLE} is unusable: {error}")))?;
-    let record: ChildRun = serde_json::from_str(&record).map_err(|error| {
-        let place = format!("line {} column {}", error.line(), error.column());
-        start_error(format!("{RUN_VARIABLE} holds no run: {place}"))
-    })?;
+    let record = told::record()?;
     let params = tokio::select! {
         params = standard_input() => params?,
         () = cancelled.cancelled() => return Err(start_error("stopped before it began")),
     };
-    let unfit = |message: String| RunError::new(ErrorKind::Parameters, message);
     let params = if params.trim().is_empty() {
         JsonText::empty_object()
     } else {
         // What is no JSON at all is found by the check, whose message quotes nothing.
         JsonText::trusted(params)
     };
-    let params = task
-        .params
-        .check(params)
-        .map_err(|error| unfit(error.to_string()))?;
-    Ok(record.into_run(params))
+    told::run(record, task, params)
 }
 
 /// All of standard input. Read on a thread of its own, which the end of the process doesn't wait for.
@@ -207,17 +197,4 @@ fn line_out(line: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{line}")?;
     out.flush()
-}
-
-fn write(report: &ChildReport) -> Result<(), String> {
-    let path = std::env::var_os(RESULT_VARIABLE)
-        .map(PathBuf::from)
-        .ok_or_else(|| format!("{RESULT_VARIABLE} is not set: there is nowhere to report to"))?;
-    report
-        .write(&path)
-        .map_err(|error| format!("can't write the report to {path:?}: {error}"))
-}
-
-fn start_error(message: impl Into<String>) -> RunError {
-    RunError::new(ErrorKind::Start, message)
 }

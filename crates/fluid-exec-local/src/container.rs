@@ -7,19 +7,20 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fluid_core::child::{ChildReport, ChildRun, RESULT_VARIABLE, RUN_VARIABLE, progress_line};
+use fluid_core::child::{ChildReport, progress_line};
 use fluid_core::relay::{
     LIMIT_VARIABLE, PARAMS_PATH_VARIABLE, PARAMS_VARIABLE, RelayReport, relayed,
 };
 use fluid_core::{
-    AttemptEvent, AttemptIo, AttemptNews, ChildQueue, ErrorKind, Executor, JsonText, LeaseRef,
-    LeaseToken, Outcome, RawContext, RunError, SharedState, Task, TaskRun,
+    AttemptEvent, AttemptIo, AttemptNews, ChildQueue, Executor, JsonText, LeaseRef, LeaseToken,
+    Outcome, RawContext, RunError, SharedState, Task, TaskRun,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use crate::SubprocessExecutor;
+use crate::told::{self, start_error};
 
 const NEWS_BUFFER: usize = 1024;
 /// What the kubelet keeps of a termination message.
@@ -60,7 +61,7 @@ pub async fn run(
     };
     let report = RelayReport { lines, end }.fitted(limit());
     let code = exit_code(report.end.as_ref());
-    if let Err(fault) = write(&report) {
+    if let Err(fault) = told::report(|path| report.write(path)) {
         // `eprintln!` panics when standard error is closed.
         let _ = writeln!(std::io::stderr(), "{fault}");
         return code.max(1);
@@ -109,12 +110,7 @@ async fn attempt(
 
 /// The run that this process is told of, with its parameters.
 async fn told_run(task: &Task) -> Result<TaskRun, RunError> {
-    let record = std::env::var(RUN_VARIABLE)
-        .map_err(|error| start_error(format!("{RUN_VARIABLE} is unusable: {error}")))?;
-    let record: ChildRun = serde_json::from_str(&record).map_err(|error| {
-        let place = format!("line {} column {}", error.line(), error.column());
-        start_error(format!("{RUN_VARIABLE} holds no run: {place}"))
-    })?;
+    let record = told::record()?;
     let params = match std::env::var_os(PARAMS_PATH_VARIABLE).map(PathBuf::from) {
         Some(path) => tokio::task::spawn_blocking(move || {
             std::fs::read_to_string(&path).map_err(|error| {
@@ -126,11 +122,7 @@ async fn told_run(task: &Task) -> Result<TaskRun, RunError> {
         None => std::env::var(PARAMS_VARIABLE)
             .map_err(|error| start_error(format!("{PARAMS_VARIABLE} is unusable: {error}")))?,
     };
-    let params = task
-        .params
-        .check(JsonText::trusted(params))
-        .map_err(|error| RunError::new(ErrorKind::Parameters, error.to_string()))?;
-    Ok(record.into_run(params))
+    told::run(record, task, JsonText::trusted(params))
 }
 
 /// Prints what the attempt tells and returns how many lines that were.
@@ -176,17 +168,4 @@ fn limit() -> usize {
     let limit = std::env::var(LIMIT_VARIABLE).ok();
     let limit = limit.and_then(|limit| limit.parse().ok());
     limit.unwrap_or(DEFAULT_LIMIT)
-}
-
-fn write(report: &RelayReport) -> Result<(), String> {
-    let path = std::env::var_os(RESULT_VARIABLE)
-        .map(PathBuf::from)
-        .ok_or_else(|| format!("{RESULT_VARIABLE} is not set: there is nowhere to report to"))?;
-    report
-        .write(&path)
-        .map_err(|error| format!("can't write the report to {path:?}: {error}"))
-}
-
-fn start_error(message: impl Into<String>) -> RunError {
-    RunError::new(ErrorKind::Start, message)
 }

@@ -60,6 +60,7 @@ pub mod container;
 mod function;
 mod inline;
 mod subprocess;
+mod told;
 
 pub use inline::InlineExecutor;
 pub use subprocess::{SubprocessExecutor, SubprocessExecutorBuilder};

@@ -1,11 +1,10 @@
 //! Reads what a child prints, and knows when to stop.
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use fluid_core::{AttemptIo, LogLine, LogStream, child};
+use fluid_core::{AttemptIo, LogLine, LogStream, Tail, child};
 use jiff::Timestamp;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -19,10 +18,6 @@ const READ_SIZE: usize = 16 * 1024;
 const MAX_PIPE: usize = 1024 * 1024;
 /// How long to wait for what is in a pipe already.
 const LEFTOVER_WAIT: Duration = Duration::from_millis(50);
-
-/// How many of the last lines of standard error an error quotes, and how many bytes of them.
-const TAIL_LINES: usize = 10;
-const TAIL_BYTES: usize = 2048;
 
 /// How far an execution is towards its end, as seen by those who read its output.
 #[derive(Debug)]
@@ -158,59 +153,4 @@ impl<R: AsyncRead + Unpin> Output<R> {
 /// Cancellation safe, as `read_buf` is.
 async fn read<R: AsyncRead + Unpin>(pipe: &mut R, lines: &mut Lines) -> io::Result<usize> {
     pipe.read_buf(lines.room(READ_SIZE)).await
-}
-
-/// The last lines that are not blank.
-#[derive(Default)]
-struct Tail(VecDeque<String>);
-
-impl Tail {
-    fn push(&mut self, line: &str) {
-        let line = line.trim_end();
-        if line.is_empty() {
-            return;
-        }
-        if self.0.len() == TAIL_LINES {
-            self.0.pop_front();
-        }
-        self.0.push_back(last_bytes(line, TAIL_BYTES).to_owned());
-    }
-
-    fn text(&self) -> String {
-        let mut text = String::new();
-        for line in &self.0 {
-            if !text.is_empty() {
-                text.push('\n');
-            }
-            text.push_str(line);
-        }
-        last_bytes(&text, TAIL_BYTES).to_owned()
-    }
-}
-
-fn last_bytes(text: &str, most: usize) -> &str {
-    let from = text.len().saturating_sub(most);
-    let from = (from..=text.len()).find(|at| text.is_char_boundary(*at));
-    from.map_or("", |from| &text[from..])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_error_quotes_the_last_lines_and_not_too_much_of_them() {
-        let mut tail = Tail::default();
-        for number in 0..20 {
-            tail.push(&format!("line {number}\r"));
-            tail.push("  ");
-        }
-        let text = tail.text();
-        assert!(
-            text.starts_with("line 10\n") && text.ends_with("\nline 19"),
-            "{text}"
-        );
-        tail.push(&"ä".repeat(5000));
-        assert_eq!(tail.text(), "ä".repeat(TAIL_BYTES / 2));
-    }
 }

@@ -5,12 +5,14 @@ use std::collections::VecDeque;
 const LINES: usize = 10;
 const BYTES: usize = 2048;
 
-/// The last lines that are not blank.
+/// The last lines of an attempt's output that are not blank: at most 10 of them and 2 KiB. Executors quote them in
+/// the error of an attempt whose program failed.
 #[derive(Debug, Default)]
-pub(crate) struct Tail(VecDeque<String>);
+pub struct Tail(VecDeque<String>);
 
 impl Tail {
-    pub(crate) fn push(&mut self, line: &str) {
+    /// Takes the next line.
+    pub fn push(&mut self, line: &str) {
         let line = line.trim_end();
         if line.is_empty() {
             return;
@@ -21,7 +23,8 @@ impl Tail {
         self.0.push_back(last(line).to_owned());
     }
 
-    pub(crate) fn text(&self) -> String {
+    /// What to quote, without a line end.
+    pub fn text(&self) -> String {
         let lines: Vec<_> = self.0.iter().map(String::as_str).collect();
         last(&lines.join("\n")).to_owned()
     }
