@@ -1,9 +1,5 @@
 //! How attempts end: by their consumer's word, or because their lease ran out.
 
-use fluid_core::{
-    AttemptOutcome, ErrorKind, Finish, Finished, JsonText, LeaseRef, RunError, RunState,
-};
-
 use crate::current::Current;
 use crate::error::Outcome;
 use crate::own_leases::OwnLease;
@@ -11,6 +7,9 @@ use crate::record::result_text;
 use crate::sql;
 use crate::state::Stored;
 use crate::store::Writing;
+use fluid_core::{
+    AttemptOutcome, ErrorKind, Finish, Finished, JsonText, LeaseRef, RunError, RunState,
+};
 
 /// Leases that one claim deals with; more wait for the next one.
 const EXPIRED_AT_ONCE: i64 = 1000;
@@ -36,23 +35,60 @@ pub(crate) fn finish(on: &mut Writing, batch: &[(LeaseRef, Finish)]) -> Outcome<
     Ok(finished)
 }
 
-/// Writes the most frequent ends, each in one statement; `None` for those that need a closer look.
+/// Writes the most frequent ends without a question first; `None` for those that need a closer look.
 fn succeed(on: &mut Writing, batch: &[(LeaseRef, Finish)]) -> Outcome<Vec<Option<OwnLease>>> {
-    let mut set = on.base.connection.prepare_cached(sql::SET_SUCCESS)?;
-    let mut succeed = |lease: LeaseRef, result: &JsonText| {
-        let Some(own) = on.own_leases.take(lease) else {
-            return Ok(None);
-        };
-        let held = set.execute((own.seq, own.token.as_i64(), on.now, result_text(result)))? > 0;
-        Ok(held.then_some(own))
-    };
-    batch
+    let mut succeeded: Vec<Option<OwnLease>> = Vec::new();
+    succeeded.resize_with(batch.len(), || None);
+    let mut without_result = Vec::new();
+    let successes: Vec<(usize, LeaseRef, &JsonText)> = batch
         .iter()
-        .map(|(lease, finish)| match finish {
-            Finish::Success(result) => succeed(*lease, result),
-            _ => Ok(None),
+        .enumerate()
+        .filter_map(|(index, (lease, finish))| match finish {
+            Finish::Success(result) => Some((index, *lease, result)),
+            _ => None,
         })
-        .collect()
+        .collect();
+    let owns = on
+        .own_leases
+        .take(successes.iter().map(|(_, lease, _)| *lease));
+    for ((index, _, result), own) in successes.into_iter().zip(owns) {
+        match (own, result_text(result)) {
+            (None, _) => {}
+            (Some(own), None) => without_result.push((index, own)),
+            (Some(own), result) => succeeded[index] = succeed_with(on, own, result)?,
+        }
+    }
+    without_result.sort_unstable_by_key(|(_, own)| (own.tokens(), own.seq));
+    let together = |(_, one): &(usize, OwnLease), (_, next): &(usize, OwnLease)| {
+        one.tokens() == next.tokens() && one.seq + 1 == next.seq
+    };
+    for some in without_result.chunk_by(together) {
+        let all = succeed_together(on, some)?;
+        for &(index, own) in some {
+            let held = all
+                || Current::by_id(on, batch[index].0.run)?
+                    .is_some_and(|current| current.succeeded_under(own.token));
+            succeeded[index] = held.then_some(own);
+        }
+    }
+    Ok(succeeded)
+}
+
+fn succeed_with(on: &Writing, own: OwnLease, result: Option<&str>) -> Outcome<Option<OwnLease>> {
+    let mut set = on.base.connection.prepare_cached(sql::SET_SUCCESS)?;
+    let held = set.execute((own.seq, own.token.as_i64(), on.now, result))? > 0;
+    Ok(held.then_some(own))
+}
+
+/// Ends runs that returned nothing, of one claim and with numbers that follow each other; whether all of them were held.
+fn succeed_together(on: &Writing, some: &[(usize, OwnLease)]) -> Outcome<bool> {
+    let [(_, first), ..] = some else {
+        return Ok(true);
+    };
+    let last = some.last().map_or(first.seq, |(_, last)| last.seq);
+    let mut set = on.base.connection.prepare_cached(sql::SET_SUCCESSES)?;
+    let changed = set.execute((first.seq, last, on.now, first.tokens()))?;
+    Ok(changed == some.len())
 }
 
 fn finish_one(on: &mut Writing, mut current: Current, finish: &Finish) -> Outcome<RunState> {

@@ -21,7 +21,9 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use crate::durable::{Disk, Waits};
 use crate::error::{Fault, Outcome};
 use crate::options::SqliteOptions;
+use crate::own_leases::OwnLeases;
 use crate::reader::{self, ReadJob, Reader};
+use crate::starts::Start;
 use crate::store::{Call, Reading, Writing};
 use crate::writer::{self, WriteJob, Writer};
 use crate::{
@@ -31,7 +33,7 @@ use crate::{
 
 /// Events that a subscriber may be behind.
 const EVENTS: usize = 1024;
-/// How many questions can be answered at once.
+/// How many questions can be answered at once, beside what claims have to read.
 const READERS: usize = 2;
 /// A broker in one SQLite file; see the [crate](crate).
 pub struct SqliteBroker {
@@ -42,6 +44,9 @@ pub struct SqliteBroker {
     /// `None` once the broker is being dropped.
     writes: Option<mpsc::Sender<WriteJob>>,
     reads: Option<mpsc::Sender<ReadJob>>,
+    /// Reads what was claimed, which need not wait until a long question is answered.
+    claims: Option<mpsc::Sender<ReadJob>>,
+    own_leases: Arc<OwnLeases>,
     closing: Arc<AtomicBool>,
     /// The writer first.
     threads: Vec<JoinHandle<()>>,
@@ -78,6 +83,9 @@ impl SqliteBroker {
         let (writes, write_jobs) = mpsc::channel(writer::QUEUE);
         let (reads, read_jobs) = mpsc::channel::<ReadJob>(reader::QUEUE);
         let read_jobs = Arc::new(Mutex::new(read_jobs));
+        let (claims, claim_jobs) = mpsc::channel::<ReadJob>(reader::QUEUE);
+        let claim_jobs = Arc::new(Mutex::new(claim_jobs));
+        let own_leases = Arc::<OwnLeases>::default();
         let closing = Arc::new(AtomicBool::new(false));
         let mut broker = Self {
             url: url.clone(),
@@ -86,6 +94,8 @@ impl SqliteBroker {
             events: events.clone(),
             writes: Some(writes),
             reads: Some(reads),
+            claims: Some(claims),
+            own_leases: Arc::clone(&own_leases),
             closing: Arc::clone(&closing),
             threads: Vec::new(),
         };
@@ -95,7 +105,7 @@ impl SqliteBroker {
             let (path, url) = (path.clone(), url.clone());
             move || {
                 let made = connection::prepare_file(&options).and_then(|()| {
-                    connect(&options, &path, &closing, events)
+                    connect(&options, &path, &closing, events, own_leases)
                         .map_err(|fault| fault.to_error(&url, &options.path))
                 });
                 let (writing, version, readings) = match made {
@@ -129,10 +139,15 @@ impl SqliteBroker {
         };
         broker.spawn("fluid-sqlite-writer", writer)?;
         let readings = opening.await.map_err(|_| broker.closed())??;
-        for reading in readings {
+        for (number, reading) in readings.into_iter().enumerate() {
+            let jobs = if number < READERS {
+                &read_jobs
+            } else {
+                &claim_jobs
+            };
             let reader = Reader {
                 reading,
-                jobs: Arc::clone(&read_jobs),
+                jobs: Arc::clone(jobs),
                 broker: url.clone(),
                 path: path.clone(),
             };
@@ -187,7 +202,8 @@ impl SqliteBroker {
             .send(Box::new(call))
             .await
             .map_err(|_| self.closed())?;
-        answer.await.map_err(|_| self.closed())?
+        let (answer, _work) = answer.await.map_err(|_| self.closed())?;
+        answer
     }
 
     async fn read<F, T>(&self, work: F) -> BrokerResult<T>
@@ -195,13 +211,22 @@ impl SqliteBroker {
         F: FnMut(&mut Reading) -> Outcome<T> + Send + 'static,
         T: Send + 'static,
     {
+        self.ask(self.reads.as_ref(), work).await
+    }
+
+    async fn ask<F, T>(&self, readers: Option<&mpsc::Sender<ReadJob>>, work: F) -> BrokerResult<T>
+    where
+        F: FnMut(&mut Reading) -> Outcome<T> + Send + 'static,
+        T: Send + 'static,
+    {
         let (call, answer) = Call::new(work, Waits::Never);
-        let reads = self.reads.as_ref().ok_or_else(|| self.closed())?;
-        reads
+        readers
+            .ok_or_else(|| self.closed())?
             .send(Box::new(call))
             .await
             .map_err(|_| self.closed())?;
-        answer.await.map_err(|_| self.closed())?
+        let (answer, _work) = answer.await.map_err(|_| self.closed())?;
+        answer
     }
 }
 
@@ -210,6 +235,7 @@ fn connect(
     path: &Path,
     closing: &Arc<AtomicBool>,
     events: broadcast::Sender<Event>,
+    own_leases: Arc<OwnLeases>,
 ) -> Outcome<Connections> {
     let connection = connection::writer(options, path, closing)?;
     let disk = Disk::new(path, options.durability)?;
@@ -219,10 +245,11 @@ fn connect(
         Arc::clone(&options.clock),
         options.log_cap,
         events,
+        own_leases,
     );
     let version = writer::data_version(&writing)?;
     let mut readings = Vec::with_capacity(READERS);
-    for _ in 0..READERS {
+    for _ in 0..=READERS {
         readings.push(Reading::new(connection::reader(options, path, closing)?));
     }
     Ok((writing, version, readings))
@@ -233,6 +260,7 @@ impl Drop for SqliteBroker {
         // Nobody waits for an answer any more, so the threads end after what they are at now.
         self.closing.store(true, Ordering::Relaxed);
         self.reads = None;
+        self.claims = None;
         while let Some(thread) = self.threads.pop() {
             if self.threads.is_empty() {
                 // The writer, which closes last and so empties the write-ahead log into the file.
@@ -262,7 +290,31 @@ impl Broker for SqliteBroker {
     }
 
     async fn claim(&self, request: ClaimRequest) -> BrokerResult<Claimed> {
-        self.note(move |on| claim::claim(on, &request)).await
+        let claim = move |on: &mut Writing| claim::claim(on, &request);
+        let (leased, mut claimed) = self.note(claim).await?;
+        if leased.is_empty() {
+            return Ok(claimed);
+        }
+        let read = move |on: &mut Reading| leased.read(on);
+        let starts = self.ask(self.claims.as_ref(), read).await?;
+        if starts.iter().any(|start| start.must_last) {
+            self.put(|_| Ok(()), Waits::BeforeAnswer).await?;
+        }
+        self.own_leases
+            .keep(starts.iter().filter_map(|start| start.own));
+        let somebody_listens = self.events.receiver_count() > 0;
+        for Start { run, token, .. } in starts {
+            if somebody_listens {
+                // They may be gone by now.
+                let _ = self.events.send(Event::Started {
+                    run: run.id,
+                    task: run.task.clone(),
+                    attempt: run.attempt,
+                });
+            }
+            claimed.runs.push((run, token));
+        }
+        Ok(claimed)
     }
 
     async fn extend(
@@ -280,7 +332,8 @@ impl Broker for SqliteBroker {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        self.write(move |on| attempt::finish(on, &batch)).await
+        self.put(move |on| attempt::finish(on, &batch), Waits::BeforeAnswer)
+            .await
     }
 
     async fn report(&self, reports: Vec<Report>) -> BrokerResult<()> {
@@ -298,11 +351,11 @@ impl Broker for SqliteBroker {
         if batch.is_empty() && reports.is_empty() {
             return Ok(Vec::new());
         }
-        self.write(move |on| {
+        let work = move |on: &mut Writing| {
             lease::report(on, &reports)?;
             attempt::finish(on, &batch)
-        })
-        .await
+        };
+        self.put(work, Waits::BeforeAnswer).await
     }
 
     async fn tick(&self, ticks: Vec<Tick>) -> BrokerResult<Vec<Ticked>> {

@@ -14,7 +14,7 @@ use crate::heads::{Front, Heads, Source};
 use crate::instant::timestamp;
 use crate::place::Kind;
 use crate::sql;
-use crate::starts::{Starts, Way};
+use crate::starts::{Leased, Starts};
 use crate::state::Stored;
 use crate::store::Writing;
 
@@ -23,7 +23,8 @@ const DUE_AT_ONCE: i64 = 1000;
 /// Runs that one claim ends because of their rate limit; more wait for the next one.
 const REJECTED_AT_ONCE: usize = 1000;
 
-pub(crate) fn claim(on: &mut Writing, request: &ClaimRequest) -> Outcome<Claimed> {
+/// Leases what may start now. The answer, which says when to ask again, has no runs yet.
+pub(crate) fn claim(on: &mut Writing, request: &ClaimRequest) -> Outcome<(Leased, Claimed)> {
     let expired = attempt::expire(on)?;
     let promoted = promote_due(on)?;
     on.counts.write(&on.base.connection)?;
@@ -51,8 +52,7 @@ pub(crate) fn claim(on: &mut Writing, request: &ClaimRequest) -> Outcome<Claimed
         };
         match admission {
             Admission::Start => {
-                let survives = limits.survives_consumer;
-                starts.add(head.seq, Way { adoption, survives });
+                starts.add(head, &heads);
                 if starts.len() < request.limit {
                     front.add(on, heads)?;
                 }
@@ -65,7 +65,7 @@ pub(crate) fn claim(on: &mut Writing, request: &ClaimRequest) -> Outcome<Claimed
             Admission::HeldUp => front.pass_over(on, heads)?,
         }
     }
-    let runs = starts.lease(on, request)?;
+    let leased = starts.lease(on, request)?;
     let next = if expired || promoted || rejected == REJECTED_AT_ONCE {
         Some(on.now)
     } else {
@@ -73,11 +73,12 @@ pub(crate) fn claim(on: &mut Writing, request: &ClaimRequest) -> Outcome<Claimed
         let lease = first(on, sql::NEXT_EXPIRY)?;
         [due, lease, admissions.next()].into_iter().flatten().min()
     };
-    Ok(Claimed {
-        runs,
+    let claimed = Claimed {
+        runs: Vec::new(),
         next: next.map(timestamp).transpose()?,
         now: timestamp(on.now)?,
-    })
+    };
+    Ok((leased, claimed))
 }
 
 /// The limits of the request, by the numbers of the tasks that the file knows.

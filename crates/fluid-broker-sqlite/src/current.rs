@@ -80,6 +80,10 @@ impl Current {
         self.state == Stored::Running && self.lease_token == token.as_i64()
     }
 
+    pub(crate) fn succeeded_under(&self, token: LeaseToken) -> bool {
+        self.state == Stored::Success && self.lease_token == token.as_i64()
+    }
+
     /// Who claimed it last.
     pub(crate) fn consumer(&self, on: &mut Writing) -> Outcome<ConsumerId> {
         let base = &mut on.base;

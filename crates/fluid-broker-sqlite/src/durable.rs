@@ -3,8 +3,10 @@
 //! Those who only tell of an attempt that runs (a claim, the extension of its lease, what it prints) are answered
 //! before the disk has it, because a loss of power ends the attempt anyway, and without them it is as if it had never
 //! begun. They reach the disk with the next call that waits for it, and at the latest when the writer is
-//! [told to catch up](Disk::catch_up). Who enqueues is answered when the disk has the run; but others may see and
-//! claim it before, while a thread of its own waits for the disk. Of all else nobody sees anything before.
+//! [told to catch up](Disk::catch_up). Who enqueues or ends runs is answered when the disk has it, and so are those
+//! who wait for an end; but others may find the run in the file before, and claim it, while a thread of its own waits
+//! for the disk. A loss of power in between leaves a run that nobody was told of unborn, and one that ended to be
+//! carried out again when its lease runs out. Of all else nobody sees anything before.
 
 use std::fs::{self, OpenOptions};
 use std::io;
@@ -72,11 +74,9 @@ impl Disk {
         Ok(())
     }
 
-    /// Something was committed. If it must not be told before the disk has it, which may only turn out on the way, it
-    /// waits now.
-    pub(crate) fn after(&mut self, must_last: bool) -> Outcome<()> {
+    /// Something was committed.
+    pub(crate) fn after(&mut self) {
         self.behind = self.durability == Durability::Full && self.commits == Durability::Normal;
-        if must_last { self.catch_up() } else { Ok(()) }
     }
 
     /// Waits until the disk has everything that was committed.
@@ -118,7 +118,7 @@ impl Log {
     }
 }
 
-/// A thread that waits for the disk and then answers, while the writer goes on. It ends when this is dropped.
+/// A thread that waits for the disk and then answers or tells, while the writer goes on. It ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Syncer<A> {
     waiting: Option<SyncSender<A>>,
@@ -143,7 +143,7 @@ impl<A: Send + 'static> Syncer<A> {
     }
 
     /// Has this answered when the disk has all that was committed up to now.
-    pub(crate) fn answer(&self, one: A) {
+    pub(crate) fn hand(&self, one: A) {
         if let Some(waiting) = &self.waiting {
             // The thread ends after this only; else who asked learns that the broker is closed.
             let _ = waiting.send(one);

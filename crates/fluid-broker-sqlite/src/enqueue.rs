@@ -1,6 +1,7 @@
 //! How runs come in.
 
 use std::collections::HashSet;
+use std::iter;
 
 use fluid_core::{Due, Enqueued, NewRun, RunFilter, RunId, Trigger, Unique};
 use rusqlite::types::{ToSqlOutput, ValueRef};
@@ -8,7 +9,7 @@ use rusqlite::{OptionalExtension, params_from_iter};
 
 use crate::error::{Fault, Outcome};
 use crate::instant::later;
-use crate::place::{Kind, Lane, NO_CONSUMER, NO_TOKEN, state_place};
+use crate::place::{Kind, Lane, state_place};
 use crate::query;
 use crate::record::{Record, run_id};
 use crate::sql::{self, RUNS_TOGETHER};
@@ -62,7 +63,8 @@ fn insert_together(
         .map(|run| NewRow::new(on, run))
         .collect::<Outcome<_>>()?;
     let mut add = on.base.connection.prepare_cached(sql::RUNS_ADD)?;
-    let added = add.execute(params_from_iter(rows.iter().flat_map(NewRow::values)))?;
+    let values = rows.iter().flat_map(NewRow::values);
+    let added = add.execute(params_from_iter(iter::once(number(on.now)).chain(values)))?;
     drop(add);
     // New rows have the highest numbers.
     let last_before = on.base.connection.last_insert_rowid() - i64::try_from(added).unwrap_or(0);
@@ -88,7 +90,8 @@ pub(crate) fn insert(on: &mut Writing, run: &NewRun) -> Outcome<(i64, Enqueued)>
         return Ok((row.task, Enqueued::Duplicate(holder)));
     }
     let mut add = on.base.connection.prepare_cached(sql::RUN_ADD)?;
-    let added = add.execute(params_from_iter(row.values()))? > 0;
+    let values = iter::once(number(on.now)).chain(row.values());
+    let added = add.execute(params_from_iter(values))? > 0;
     drop(add);
     if added && let Some(unique) = &run.unique {
         keep_key(on, row.task, unique, run.id)?;
@@ -103,7 +106,6 @@ struct NewRow<'a> {
     queue: i64,
     state: Stored,
     place: i64,
-    created_at: i64,
     due_at: i64,
     secrets: Option<String>,
 }
@@ -141,14 +143,13 @@ impl<'a> NewRow<'a> {
             queue,
             state,
             place,
-            created_at: on.now,
             due_at,
             secrets,
         })
     }
 
-    /// The values of [`RUN_ADD`](sql::RUN_ADD), in its order.
-    fn values(&self) -> [ToSqlOutput<'_>; 21] {
+    /// The values of [`RUN_ADD`](sql::RUN_ADD) behind the first, in its order.
+    fn values(&self) -> [ToSqlOutput<'_>; 17] {
         let run = self.run;
         let key = Some(&*run.concurrency_key).filter(|key| !key.is_empty());
         [
@@ -161,12 +162,8 @@ impl<'a> NewRow<'a> {
             number(run.priority.code()),
             text(key),
             number(self.due_at),
-            number(NO_TOKEN),
-            number(self.created_at),
-            number(NO_CONSUMER),
             number(run.max_interruptions.into()),
             number(run.trigger.code()),
-            number(self.created_at),
             text(run.unique.as_ref().map(|unique| &*unique.key)),
             id(run.parent.as_ref()),
             id(run.root.as_ref()),

@@ -20,8 +20,8 @@ const LAST_PAGE: usize = 512;
 /// A run's place in the order of claiming: priority, due time, arrival.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Head {
-    priority: i64,
-    due_at: i64,
+    pub(crate) priority: i64,
+    pub(crate) due_at: i64,
     pub(crate) seq: i64,
     pub(crate) key: Arc<str>,
 }
@@ -76,7 +76,7 @@ pub(crate) struct Heads<'a> {
     pub(crate) source: Source,
     pub(crate) task: i64,
     pub(crate) limits: &'a TaskLimits,
-    queue: i64,
+    pub(crate) queue: i64,
     page: VecDeque<Head>,
     page_size: usize,
     after: (i64, i64, i64),

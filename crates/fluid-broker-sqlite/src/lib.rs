@@ -28,7 +28,8 @@
 //! | call | what a loss of power may undo |
 //! |---|---|
 //! | `enqueue` | nothing; others may see and claim a run a moment before the disk has it and `enqueue` answers |
-//! | `tick`, `retry`, `finish`, `cancel`, `purge`, settings | nothing |
+//! | `finish` | nothing; others may find the end in the file a moment before the disk has it, `finish` answers and the event tells |
+//! | `tick`, `retry`, `cancel`, `purge`, settings | nothing |
 //! | `claim` | the last second, and the runs are claimed anew; nothing for a run that may not be interrupted (`max_interruptions` 0), so that it never starts twice, and nothing if the claim ended runs |
 //! | `extend`, `report`, `append_logs`, `heartbeat`, `farewell` | the last second |
 //!
@@ -41,8 +42,9 @@
 //! # Concurrency
 //!
 //! One thread owns the connection that writes. It takes all calls that wait into one transaction and answers them
-//! after its commit, so that the cost of reaching the disk is shared. Two more threads answer questions, each from
-//! one state of the file, without holding up who writes. Between processes SQLite's own lock decides; a call waits
+//! after its commit, so that the cost of reaching the disk is shared; another waits for the disk, while the writer goes
+//! on. Two more threads answer questions, each from one state of the file, without holding up who writes, and one
+//! reads the runs that a claim leased. Between processes SQLite's own lock decides; a call waits
 //! for it up to [`SqliteOptions::busy_deadline`]. Who commits touches the file, and the others watch it; a look
 //! every second finds what a lost notification hid.
 //!
@@ -77,6 +79,7 @@ mod plans;
 mod presence;
 mod purge;
 mod query;
+mod ranges;
 mod reader;
 mod record;
 mod schema;

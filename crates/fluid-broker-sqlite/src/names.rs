@@ -1,9 +1,9 @@
 //! Tasks, queues and consumers are numbers in the file; here are their names.
 
-use std::collections::HashMap;
 use std::hash::Hash;
 
 use fluid_core::{ConsumerId, QueueName, TaskName};
+use foldhash::HashMap;
 use rusqlite::{Connection, OptionalExtension};
 
 use crate::error::{Fault, Outcome};
@@ -49,8 +49,8 @@ where
 {
     fn new(find: &'static str, add: &'static str, name: &'static str) -> Self {
         Self {
-            numbers: HashMap::new(),
-            names: HashMap::new(),
+            numbers: HashMap::default(),
+            names: HashMap::default(),
             find,
             add,
             name,

@@ -1,14 +1,15 @@
-//! What the writer remembers of the leases that went through it, so that the end of a run needs no question first.
+//! What is remembered of the leases that this broker gave, so that the end of a run needs no question first.
 
-use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use fluid_core::{LeaseRef, LeaseToken, RunId};
+use foldhash::HashMap;
 
 /// More are not remembered: leases that nobody ends are lost ones, and must not pile up.
 const KEPT: usize = 10_000;
 
 /// A lease of a run without a unique key.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct OwnLease {
     pub(crate) seq: i64,
     pub(crate) token: LeaseToken,
@@ -16,27 +17,35 @@ pub(crate) struct OwnLease {
     pub(crate) queue: i64,
 }
 
+impl OwnLease {
+    /// What the tokens of all runs of one claim are made from, and a run's number.
+    pub(crate) fn tokens(&self) -> i64 {
+        self.token.as_i64() - self.seq
+    }
+}
+
 /// A memory only: whether a lease holds is written in the file.
 #[derive(Debug, Default)]
 pub(crate) struct OwnLeases {
-    of_runs: HashMap<RunId, OwnLease>,
+    of_runs: Mutex<HashMap<RunId, OwnLease>>,
 }
 
 impl OwnLeases {
-    pub(crate) fn keep(&mut self, run: RunId, lease: OwnLease) {
-        if self.of_runs.len() >= KEPT {
-            self.of_runs.clear();
+    pub(crate) fn keep(&self, leases: impl IntoIterator<Item = (RunId, OwnLease)>) {
+        let mut of_runs = self.of_runs.lock().unwrap_or_else(PoisonError::into_inner);
+        if of_runs.len() >= KEPT {
+            of_runs.clear();
         }
-        self.of_runs.insert(run, lease);
+        of_runs.extend(leases);
     }
 
-    /// Forgets the lease and gives it, if it is the one.
-    pub(crate) fn take(&mut self, lease: LeaseRef) -> Option<OwnLease> {
-        let own = self.of_runs.remove(&lease.run)?;
-        (own.token == lease.token).then_some(own)
-    }
-
-    pub(crate) fn forget(&mut self) {
-        self.of_runs.clear();
+    /// Forgets the leases and gives those that are the ones.
+    pub(crate) fn take(&self, leases: impl IntoIterator<Item = LeaseRef>) -> Vec<Option<OwnLease>> {
+        let mut of_runs = self.of_runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let take = |lease: LeaseRef| {
+            let own = of_runs.remove(&lease.run)?;
+            (own.token == lease.token).then_some(own)
+        };
+        leases.into_iter().map(take).collect()
     }
 }

@@ -6,16 +6,13 @@
 //!
 //! Both are of six bytes in SQLite's record format, so that a row keeps its size when its run moves, and is
 //! written over in its page. For the same reason a new row has a number in each column that its first claim will
-//! fill; what they hold counts only once there was an attempt.
+//! fill: 2⁶¹ as a token, 256 as a consumer, and when it was enqueued as the start of its attempt. What they hold counts
+//! only once there was one.
 
 use crate::state::Stored;
 
 /// Where the places of states begin.
 const STATES: i64 = 1 << 40;
-
-/// Stands for a consumer, a token or an instant in a row whose run was never claimed.
-pub(crate) const NO_CONSUMER: i64 = 256;
-pub(crate) const NO_TOKEN: i64 = 1 << 61;
 
 /// What a run waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

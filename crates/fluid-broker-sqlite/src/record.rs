@@ -17,8 +17,6 @@ use crate::state::{Coded, Stored};
 pub(crate) struct Record {
     pub(crate) seq: i64,
     pub(crate) state: Stored,
-    pub(crate) task: i64,
-    pub(crate) queue: i64,
     pub(crate) run: TaskRun,
 }
 
@@ -38,6 +36,14 @@ pub(crate) fn optional_run_id(row: &Row<'_>, index: usize) -> Outcome<Option<Run
 
 pub(crate) fn state(code: i64) -> Outcome<Stored> {
     Stored::from_code(code).ok_or_else(|| corrupt("state"))
+}
+
+pub(crate) fn priority(code: i64) -> Outcome<Priority> {
+    Priority::from_code(code).ok_or_else(|| corrupt("priority"))
+}
+
+pub(crate) fn trigger(code: i64) -> Outcome<Trigger> {
+    Trigger::from_code(code).ok_or_else(|| corrupt("trigger"))
 }
 
 pub(crate) fn consumer(name: Option<String>) -> Outcome<Option<ConsumerId>> {
@@ -68,8 +74,10 @@ pub(crate) fn result_text(result: &JsonText) -> Option<&str> {
     Some(result.as_str()).filter(|text| *text != "null")
 }
 
-fn params(json: &str, secrets: Option<String>) -> Outcome<Params> {
-    let secrets: Vec<String> = match secrets {
+/// The parameters and the places of their secrets, from two columns.
+pub(crate) fn params(row: &Row<'_>, json: usize, secrets: usize) -> Outcome<Params> {
+    let json = row.get_ref(json)?.as_str().map_err(rusqlite::Error::from)?;
+    let secrets: Vec<String> = match row.get::<_, Option<String>>(secrets)? {
         None => Vec::new(),
         Some(secrets) => serde_json::from_str(&secrets)
             .map_err(|error| Fault::Corrupt(format!("a run's secrets are unreadable: {error}")))?,
@@ -81,23 +89,19 @@ impl Record {
     /// Reads a row of the columns that [`RUN_BY_ID`](crate::sql::RUN_BY_ID) and its like have.
     pub(crate) fn read(row: &Row<'_>, connection: &Connection, names: &mut Names) -> Outcome<Self> {
         let stored = state(row.get(4)?)?;
-        let (task, queue) = (row.get(2)?, row.get(3)?);
-        let params = params(
-            row.get_ref(26)?.as_str().map_err(rusqlite::Error::from)?,
-            row.get(27)?,
-        )?;
+        let params = params(row, 26, 27)?;
         let created_at = timestamp(row.get(13)?)?;
-        let mut new = fluid_core::NewRun::new(names.tasks.name(connection, task)?, params);
-        new.id = run_id(row, 1)?;
-        new.queue = names.queues.name(connection, queue)?;
-        new.priority = Priority::from_code(row.get(5)?).ok_or_else(|| corrupt("priority"))?;
-        new.trigger = Trigger::from_code(row.get(12)?).ok_or_else(|| corrupt("trigger"))?;
-        new.parent = optional_run_id(row, 23)?;
-        new.root = optional_run_id(row, 24)?;
-        new.retry_of = optional_run_id(row, 25)?;
-        new.concurrency_key = row.get::<_, Option<Arc<str>>>(22)?.unwrap_or_default();
-        new.max_interruptions = row.get(9)?;
-        let mut run = TaskRun::enqueued(&new, created_at, timestamp(row.get(14)?)?);
+        let task = names.tasks.name(connection, row.get(2)?)?;
+        let queue = names.queues.name(connection, row.get(3)?)?;
+        let mut run = TaskRun::new(run_id(row, 1)?, task, queue, params, created_at);
+        run.priority = priority(row.get(5)?)?;
+        run.trigger = trigger(row.get(12)?)?;
+        run.parent = optional_run_id(row, 23)?;
+        run.root = optional_run_id(row, 24)?;
+        run.retry_of = optional_run_id(row, 25)?;
+        run.concurrency_key = row.get::<_, Option<Arc<str>>>(22)?.unwrap_or_default();
+        run.max_interruptions = row.get(9)?;
+        run.due_at = timestamp(row.get(14)?)?;
         run.state = stored.public();
         run.attempt = row.get(6)?;
         run.failures = row.get(7)?;
@@ -127,8 +131,6 @@ impl Record {
         Ok(Self {
             seq: row.get(0)?,
             state: stored,
-            task,
-            queue,
             run,
         })
     }

@@ -16,8 +16,7 @@ macro_rules! run_columns {
     () => {
         "seq, id, task, queue, state, priority, attempt, failures, interruptions, max_interruptions, \
          cancel_requested, survives, trigger, created_at, due_at, started_at, at, consumer, execution, \
-         waiting, progress, progress_message, ckey, parent, root, retry_of, params, secrets, result, error, \
-         unique_key, lease_token"
+         waiting, progress, progress_message, ckey, parent, root, retry_of, params, secrets, result, error"
     };
 }
 
@@ -90,17 +89,19 @@ macro_rules! first_at {
     };
 }
 
+/// All runs that are added together are added now, which is ?1. What they get in place of a token and a consumer is in
+/// [`place`](crate::place).
 macro_rules! runs_add {
     () => {
-        "INSERT INTO runs (id, place, at, state, task, queue, priority, ckey, due_at, lease_token, started_at, \
-         consumer, max_interruptions, trigger, created_at, unique_key, parent, root, retry_of, params, secrets) \
+        "INSERT OR FAIL INTO runs (created_at, started_at, lease_token, consumer, id, place, at, state, task, queue, \
+         priority, ckey, due_at, max_interruptions, trigger, unique_key, parent, root, retry_of, params, secrets) \
          VALUES "
     };
 }
 
 macro_rules! new_run {
     () => {
-        "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        "(?1, ?1, 2305843009213693952, 256, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
     };
 }
 
@@ -111,7 +112,20 @@ macro_rules! runs_added {
 }
 
 /// Runs that one [`RUNS_ADD`] takes: what SQLite does once for each statement is shared by so many.
+///
+/// A statement that changes several runs says `OR FAIL`, or SQLite would keep what it needs to undo it alone, where we
+/// undo the transaction.
 pub(crate) const RUNS_TOGETHER: usize = 16;
+
+macro_rules! set_success {
+    () => {
+        concat!(
+            "UPDATE OR FAIL runs SET state = 6, place = 6 + ",
+            states!(),
+            ", error = NULL, cancel_requested = 0, waiting = NULL, progress = NULL, progress_message = NULL"
+        )
+    };
+}
 
 /// The place of a run that waits for a consumer, see [`Lane`](crate::place::Lane).
 macro_rules! lane {
@@ -184,7 +198,10 @@ statements! {
         new_run!(), ",", new_run!(), ",", new_run!(), ",", new_run!(),
         runs_added!()
     );
-    RUNS_BY_SEQ = concat!("SELECT ", run_columns!(), " FROM runs WHERE seq IN (SELECT value FROM json_each(?1))");
+    /// What a claim can't know of the runs that it hands out.
+    CLAIMED = "SELECT seq, lease_token, id, params, secrets, created_at, unique_key IS NOT NULL, attempt, failures, \
+               interruptions, max_interruptions, cancel_requested, trigger, started_at, execution, parent, root, \
+               retry_of, error FROM runs WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq";
     RUN_BY_ID = concat!("SELECT ", run_columns!(), " FROM runs WHERE id = ?1");
     /// What [`Current`](crate::current::Current) is read from.
     CURRENT_BY_ID = concat!("SELECT ", current_columns!(), " FROM runs WHERE id = ?1");
@@ -225,17 +242,16 @@ statements! {
     SET_LEASE = "UPDATE runs SET at = ?2 WHERE seq = ?1";
     /// Leases runs to a consumer for their next attempts.
     START = concat!(
-        "UPDATE runs SET state = 5, place = ",
+        "UPDATE OR FAIL runs SET state = 5, place = ",
         running!(),
-        ", at = ?2, survives = ?3, consumer = ?4, lease_token = ?5 + seq, started_at = ?6, attempt = attempt + 1, \
-         execution = NULL WHERE seq IN (SELECT value FROM json_each(?1))"
+        ", at = ?3, survives = ?4, consumer = ?5, lease_token = ?6 + seq, started_at = ?7, \
+         attempt = attempt + 1, execution = NULL WHERE seq BETWEEN ?1 AND ?2"
     );
     /// Leases runs to another consumer, with the attempts that go on.
     ADOPT = concat!(
-        "UPDATE runs SET state = 5, place = ",
+        "UPDATE OR FAIL runs SET state = 5, place = ",
         running!(),
-        ", at = ?2, survives = ?3, consumer = ?4, lease_token = ?5 + seq \
-         WHERE seq IN (SELECT value FROM json_each(?1))"
+        ", at = ?3, survives = ?4, consumer = ?5, lease_token = ?6 + seq WHERE seq BETWEEN ?1 AND ?2"
     );
     /// Back to waiting, in whatever way: ?2 is 2 for its time to come, 3 for a consumer, 4 for its adoption.
     SET_WAITING = concat!(
@@ -255,10 +271,13 @@ statements! {
     );
     /// The end of a run of which nothing has to be read, if it still runs under the lease.
     SET_SUCCESS = concat!(
-        "UPDATE runs SET state = 6, place = 6 + ",
-        states!(),
-        ", at = ?3, result = ?4, error = NULL, cancel_requested = 0, waiting = NULL, progress = NULL, \
-         progress_message = NULL WHERE seq = ?1 AND lease_token = ?2 AND state = 5"
+        set_success!(),
+        ", at = ?3, result = ?4 WHERE seq = ?1 AND lease_token = ?2 AND state = 5"
+    );
+    /// The same for runs of one claim that returned nothing.
+    SET_SUCCESSES = concat!(
+        set_success!(),
+        ", at = ?3, result = NULL WHERE seq BETWEEN ?1 AND ?2 AND lease_token = ?4 + seq AND state = 5"
     );
     SET_PROGRESS = "UPDATE runs SET progress = ?2, progress_message = ?3 WHERE seq = ?1";
     SET_EXECUTION = "UPDATE runs SET execution = ?2 WHERE seq = ?1";

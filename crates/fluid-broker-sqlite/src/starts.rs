@@ -1,146 +1,239 @@
-//! The runs that one claim hands out, leased together.
+//! The runs that one claim hands out: leased together by the writer, and read beside it once that is committed.
 
-use std::collections::HashMap;
-
-use fluid_core::{ClaimRequest, Event, LeaseToken, TaskRun};
-use rusqlite::ToSql;
-use rusqlite::types::ValueRef;
+use fluid_core::{ClaimRequest, ConsumerId, LeaseToken, RunId, RunState, TaskRun};
+use foldhash::HashSet;
+use rusqlite::{Connection, Row, params_from_iter};
 
 use crate::error::{Fault, Outcome};
-use crate::instant::later;
+use crate::heads::{Head, Heads, Source};
+use crate::instant::{later, timestamp};
+use crate::names::Names;
 use crate::own_leases::OwnLease;
-use crate::record::Record;
+use crate::place::Kind;
+use crate::ranges::ranges;
+use crate::record::{optional_run_id, params, priority, run_error, run_id, trigger};
 use crate::sql;
 use crate::state::Stored;
 use crate::store::{Reading, Writing};
 
 /// How a run is handed out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Way {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Way {
     /// Its attempt goes on, and is no new one.
-    pub(crate) adoption: bool,
-    pub(crate) survives: bool,
+    adoption: bool,
+    survives: bool,
 }
 
-/// What a claim has chosen so far, by number and in order.
+impl Way {
+    const ALL: [Self; 4] = [
+        Self::new(false, false),
+        Self::new(false, true),
+        Self::new(true, false),
+        Self::new(true, true),
+    ];
+
+    const fn new(adoption: bool, survives: bool) -> Self {
+        Self { adoption, survives }
+    }
+}
+
+/// A run that a claim has chosen.
+#[derive(Debug)]
+struct Chosen {
+    head: Head,
+    task: i64,
+    queue: i64,
+    way: Way,
+}
+
+/// What a claim has chosen so far, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Starts {
-    ways: HashMap<i64, Way>,
-    order: Vec<i64>,
+    chosen: Vec<Chosen>,
+    seqs: HashSet<i64>,
 }
 
 impl Starts {
     pub(crate) fn len(&self) -> usize {
-        self.order.len()
+        self.chosen.len()
     }
 
     pub(crate) fn contains(&self, seq: i64) -> bool {
-        self.ways.contains_key(&seq)
+        self.seqs.contains(&seq)
     }
 
-    pub(crate) fn add(&mut self, seq: i64, way: Way) {
-        self.ways.insert(seq, way);
-        self.order.push(seq);
+    pub(crate) fn add(&mut self, head: Head, heads: &Heads<'_>) {
+        let adoption = heads.source == Source::Every(Kind::Adoptable);
+        self.seqs.insert(head.seq);
+        self.chosen.push(Chosen {
+            head,
+            task: heads.task,
+            queue: heads.queue,
+            way: Way::new(adoption, heads.limits.survives_consumer),
+        });
     }
 
     /// Leases all of them to the consumer.
-    pub(crate) fn lease(
-        self,
-        on: &mut Writing,
-        request: &ClaimRequest,
-    ) -> Outcome<Vec<(TaskRun, LeaseToken)>> {
-        let mut leased = HashMap::with_capacity(self.len());
-        for adoption in [false, true] {
-            for survives in [false, true] {
-                let way = Way { adoption, survives };
-                let chosen = |seq: &&i64| self.ways.get(seq) == Some(&way);
-                let seqs: Vec<String> = self
-                    .order
-                    .iter()
-                    .filter(chosen)
-                    .map(i64::to_string)
-                    .collect();
-                if !seqs.is_empty() {
-                    let seqs = format!("[{}]", seqs.join(","));
-                    lease_all(on, request, way, &seqs, &mut leased)?;
-                }
+    pub(crate) fn lease(self, on: &mut Writing, request: &ClaimRequest) -> Outcome<Leased> {
+        let tokens = LeaseToken::random().as_i64();
+        for way in Way::ALL {
+            let of_way = self.chosen.iter().filter(|chosen| chosen.way == way);
+            let mut seqs: Vec<i64> = of_way.map(|chosen| chosen.head.seq).collect();
+            seqs.sort_unstable();
+            for range in ranges(&seqs) {
+                lease(on, request, way, tokens, range)?;
             }
         }
-        let taken = |seq: &i64| {
-            leased.remove(seq).ok_or_else(|| {
-                Fault::Corrupt(format!("an index knows run {seq}, its table does not"))
-            })
-        };
-        self.order.iter().map(taken).collect()
+        for chosen in &self.chosen {
+            let before = if chosen.way.adoption {
+                Stored::Adoptable
+            } else {
+                Stored::Queued
+            };
+            on.counts
+                .move_over(before, Stored::Running, chosen.task, chosen.queue);
+        }
+        Ok(Leased {
+            consumer: request.consumer.clone(),
+            tokens,
+            chosen: self.chosen,
+        })
     }
 }
 
-/// Leases the runs with these numbers, a JSON array.
-fn lease_all(
+/// Leases runs that are handed out in the same way.
+fn lease(
     on: &mut Writing,
     request: &ClaimRequest,
     way: Way,
-    seqs: &str,
-    leased: &mut HashMap<i64, (TaskRun, LeaseToken)>,
+    tokens: i64,
+    (first, last): (i64, i64),
 ) -> Outcome<()> {
-    let until = later(on.now, request.lease);
-    // Each run's token is this and its number.
-    let tokens = LeaseToken::random().as_i64();
     let Reading { connection, names } = &mut on.base;
     let consumer = names.consumers.number(connection, &request.consumer)?;
-    let bound: [&dyn ToSql; 6] = [&seqs, &until, &way.survives, &consumer, &tokens, &on.now];
+    let until = later(on.now, request.lease);
+    let survives = way.survives.into();
+    let bound = [first, last, until, survives, consumer, tokens, on.now];
     let (sql, bound) = if way.adoption {
-        (sql::ADOPT, &bound[..5])
+        (sql::ADOPT, &bound[..6])
     } else {
         (sql::START, &bound[..])
     };
-    let before = if way.adoption {
-        Stored::Adoptable
+    let mut update = connection.prepare_cached(sql)?;
+    let changed = update.execute(params_from_iter(bound))?;
+    if i64::try_from(changed).is_ok_and(|changed| changed == last - first + 1) {
+        Ok(())
     } else {
-        Stored::Queued
-    };
-    on.base.connection.prepare_cached(sql)?.execute(bound)?;
-    let records = {
-        let base = &mut on.base;
-        let mut lease = base.connection.prepare_cached(sql::RUNS_BY_SEQ)?;
-        let mut rows = lease.query([seqs])?;
-        let mut records = Vec::new();
-        while let Some(row) = rows.next()? {
-            let token = LeaseToken::from_i64(row.get(31)?);
-            let has_unique_key = row.get_ref(30)? != ValueRef::Null;
-            let record = Record::read(row, &base.connection, &mut base.names)?;
-            records.push((record, token, has_unique_key));
-        }
-        records
-    };
-    for (record, token, has_unique_key) in records {
-        let Record {
-            seq,
-            task,
-            queue,
-            run,
-            ..
-        } = record;
-        if run.max_interruptions == 0 && !way.survives {
-            // It may not start a second time.
-            on.must_last();
-        }
-        on.counts.move_over(before, Stored::Running, task, queue);
-        on.tell(Event::Started {
-            run: run.id,
-            task: run.task.clone(),
-            attempt: run.attempt,
-        });
-        if !has_unique_key {
-            let lease = OwnLease {
-                seq,
-                token,
-                task,
-                queue,
-            };
-            on.own_leases.keep(run.id, lease);
-        }
-        leased.insert(seq, (run, token));
+        let what =
+            format!("an index knows runs between {first} and {last} that its table does not");
+        Err(Fault::Corrupt(what))
     }
-    Ok(())
+}
+
+/// Runs that a claim has leased.
+#[derive(Debug)]
+pub(crate) struct Leased {
+    consumer: ConsumerId,
+    /// Each run's token is this and its number.
+    tokens: i64,
+    chosen: Vec<Chosen>,
+}
+
+/// A leased run as it is handed out.
+#[derive(Debug)]
+pub(crate) struct Start {
+    pub(crate) run: TaskRun,
+    pub(crate) token: LeaseToken,
+    /// It may not start a second time, so the disk must have it before it does.
+    pub(crate) must_last: bool,
+    /// What is remembered of the lease, if its end needs no question first.
+    pub(crate) own: Option<(RunId, OwnLease)>,
+}
+
+impl Leased {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.chosen.is_empty()
+    }
+
+    /// Reads the runs, in order; one that was lost again meanwhile is left out.
+    pub(crate) fn read(&self, on: &mut Reading) -> Outcome<Vec<Start>> {
+        let mut order: Vec<(i64, usize)> = (0..self.chosen.len())
+            .map(|place| (self.chosen[place].head.seq, place))
+            .collect();
+        order.sort_unstable();
+        let seqs: Vec<i64> = order.iter().map(|(seq, _)| *seq).collect();
+        let mut starts: Vec<Option<Start>> = Vec::new();
+        starts.resize_with(self.chosen.len(), || None);
+        for range in ranges(&seqs) {
+            let mut find = on.connection.prepare_cached(sql::CLAIMED)?;
+            let mut rows = find.query(range)?;
+            while let Some(row) = rows.next()? {
+                let (seq, token): (i64, i64) = (row.get(0)?, row.get(1)?);
+                if token == self.tokens + seq
+                    && let Ok(found) = seqs.binary_search(&seq)
+                {
+                    let place = order[found].1;
+                    starts[place] = Some(self.start(
+                        row,
+                        &self.chosen[place],
+                        &mut on.names,
+                        &on.connection,
+                    )?);
+                }
+            }
+        }
+        Ok(starts.into_iter().flatten().collect())
+    }
+
+    fn start(
+        &self,
+        row: &Row<'_>,
+        chosen: &Chosen,
+        names: &mut Names,
+        connection: &Connection,
+    ) -> Outcome<Start> {
+        let task = names.tasks.name(connection, chosen.task)?;
+        let queue = names.queues.name(connection, chosen.queue)?;
+        let created_at = timestamp(row.get(5)?)?;
+        let mut run = TaskRun::new(run_id(row, 2)?, task, queue, params(row, 3, 4)?, created_at);
+        run.consumer = Some(self.consumer.clone());
+        chosen.fill_in(&mut run, row)?;
+        let has_unique_key: bool = row.get(6)?;
+        let seq = chosen.head.seq;
+        let token = LeaseToken::from_i64(self.tokens + seq);
+        let own = OwnLease {
+            seq,
+            token,
+            task: chosen.task,
+            queue: chosen.queue,
+        };
+        Ok(Start {
+            token,
+            must_last: run.max_interruptions == 0 && !chosen.way.survives,
+            own: (!has_unique_key).then_some((run.id, own)),
+            run,
+        })
+    }
+}
+
+impl Chosen {
+    fn fill_in(&self, run: &mut TaskRun, row: &Row<'_>) -> Outcome<()> {
+        run.state = RunState::Running;
+        run.priority = priority(self.head.priority)?;
+        run.due_at = timestamp(self.head.due_at)?;
+        run.concurrency_key = self.head.key.clone();
+        run.attempt = row.get(7)?;
+        run.failures = row.get(8)?;
+        run.interruptions = row.get(9)?;
+        run.max_interruptions = row.get(10)?;
+        run.cancel_requested = row.get(11)?;
+        run.trigger = trigger(row.get(12)?)?;
+        run.started_at = Some(timestamp(row.get(13)?)?);
+        run.execution = row.get(14)?;
+        run.parent = optional_run_id(row, 15)?;
+        run.root = optional_run_id(row, 16)?;
+        run.retry_of = optional_run_id(row, 17)?;
+        run.error = run_error(row.get(18)?)?;
+        Ok(())
+    }
 }

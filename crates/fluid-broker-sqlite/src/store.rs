@@ -34,7 +34,7 @@ impl Reading {
 pub(crate) struct Writing {
     pub(crate) base: Reading,
     pub(crate) counts: Counts,
-    pub(crate) own_leases: OwnLeases,
+    pub(crate) own_leases: Arc<OwnLeases>,
     /// The broker's clock, in microseconds.
     pub(crate) now: i64,
     pub(crate) log_cap: LogCap,
@@ -42,7 +42,7 @@ pub(crate) struct Writing {
     events: broadcast::Sender<Event>,
     untold: Vec<Event>,
     disk: Disk,
-    /// What the transaction did must survive a loss of power, whatever its calls are.
+    /// What the current call did must survive a loss of power, whatever kind of call it is.
     must_last: bool,
     changes_before: u64,
 }
@@ -54,11 +54,12 @@ impl Writing {
         clock: Arc<dyn Clock>,
         log_cap: LogCap,
         events: broadcast::Sender<Event>,
+        own_leases: Arc<OwnLeases>,
     ) -> Self {
         Self {
             base: Reading::new(connection),
             counts: Counts::default(),
-            own_leases: OwnLeases::default(),
+            own_leases,
             now: 0,
             log_cap,
             clock,
@@ -101,7 +102,6 @@ impl Writing {
     /// Begins a transaction of calls that wait for the disk at the latest then.
     pub(crate) fn begin(&mut self, waits: Waits) -> Outcome<()> {
         self.disk.before(&self.base.connection, waits)?;
-        self.must_last = false;
         self.base
             .connection
             .prepare_cached("BEGIN IMMEDIATE")?
@@ -110,21 +110,24 @@ impl Writing {
         Ok(())
     }
 
-    /// What the transaction does must survive a loss of power, though its calls alone need not.
+    /// What the current call does must survive a loss of power, though its kind need not.
     pub(crate) fn must_last(&mut self) {
         self.must_last = true;
     }
 
-    /// Looks at the clock: each call happens at one instant.
-    pub(crate) fn tick(&mut self) {
+    /// Carries out a call, which happens at one instant; whether it is answered when the disk has it.
+    pub(crate) fn call(&mut self, job: &mut dyn Job<Self>) -> Outcome<bool> {
         self.now = self.clock.now().as_microsecond();
+        self.must_last = false;
+        job.run(self)?;
+        Ok(self.must_last || job.waits() > Waits::Never)
     }
 
     pub(crate) fn commit(&mut self) -> Outcome<()> {
         self.counts.write(&self.base.connection)?;
         self.base.connection.prepare_cached("COMMIT")?.execute([])?;
         if self.has_written() {
-            self.disk.after(self.must_last)?;
+            self.disk.after();
         }
         Ok(())
     }
@@ -145,7 +148,6 @@ impl Writing {
 
     pub(crate) fn roll_back(&mut self) {
         self.counts.forget();
-        self.own_leases.forget();
         self.base.names.forget();
         self.untold.clear();
         // SQLite has rolled back by itself after some failures.
@@ -159,15 +161,30 @@ impl Writing {
         self.base.connection.total_changes() != self.changes_before
     }
 
-    pub(crate) fn tell_all(&mut self) {
-        for event in self.untold.drain(..) {
-            // Nobody listening is no fault.
-            let _ = self.events.send(event);
-        }
+    /// Tells of what may be known before the disk has it; what remains are ends, if it is behind.
+    pub(crate) fn tell_all(&mut self) -> Vec<Event> {
+        let behind = self.is_behind();
+        let (wait, now) = self
+            .untold
+            .drain(..)
+            .partition::<Vec<_>, _>(|event| behind && matches!(event, Event::Finished { .. }));
+        tell(&self.events, now);
+        wait
+    }
+
+    pub(crate) fn events(&self) -> broadcast::Sender<Event> {
+        self.events.clone()
     }
 
     pub(crate) fn tell_changed(&self) {
         let _ = self.events.send(Event::Changed);
+    }
+}
+
+pub(crate) fn tell(events: &broadcast::Sender<Event>, all: Vec<Event>) {
+    for event in all {
+        // Nobody listening is no fault.
+        let _ = events.send(event);
     }
 }
 
@@ -182,16 +199,17 @@ pub(crate) trait Job<C>: Send {
     fn answer(self: Box<Self>, error: Option<fluid_core::BrokerError>);
 }
 
-/// The closure of one call, which may be run again after its transaction failed, and where its answer goes.
+/// The closure of one call, which may be run again after its transaction failed, and where its answer goes. It goes
+/// back with it: who called drops what it holds, and the thread that everybody waits for does not.
 pub(crate) struct Call<F, T> {
     work: F,
     waits: Waits,
     value: Option<T>,
-    reply: oneshot::Sender<BrokerResult<T>>,
+    reply: oneshot::Sender<(BrokerResult<T>, F)>,
 }
 
 impl<F, T> Call<F, T> {
-    pub(crate) fn new(work: F, waits: Waits) -> (Self, oneshot::Receiver<BrokerResult<T>>) {
+    pub(crate) fn new(work: F, waits: Waits) -> (Self, oneshot::Receiver<(BrokerResult<T>, F)>) {
         let (reply, answer) = oneshot::channel();
         let call = Self {
             work,
@@ -228,6 +246,6 @@ where
             (None, None) => return,
         };
         // Who asked may be gone.
-        let _ = self.reply.send(answer);
+        let _ = self.reply.send((answer, self.work));
     }
 }

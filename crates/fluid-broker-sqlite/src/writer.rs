@@ -6,12 +6,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use fluid_core::Event;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::durable::{Syncer, Waits};
 use crate::error::{Fault, Outcome};
-use crate::store::{Job, Writing};
+use crate::store::{Job, Writing, tell};
 use crate::watch::{self, Watch};
 
 /// Calls that may wait for the writer; who calls beyond waits to get in line.
@@ -31,7 +32,7 @@ pub(crate) struct Writer {
     pub(crate) writing: Writing,
     pub(crate) jobs: mpsc::Receiver<WriteJob>,
     /// Answers the calls that the disk has to have first.
-    pub(crate) syncer: Syncer<WriteJob>,
+    pub(crate) syncer: Syncer<Waiting>,
     /// `None` where the file can't be watched.
     pub(crate) watch: Option<Watch>,
     pub(crate) broker: String,
@@ -107,24 +108,9 @@ impl Writer {
         }
         let waits = group.iter().map(|job| job.waits()).max();
         let waits = waits.unwrap_or(Waits::Never);
-        let Err(fault) = self.transact(&mut group, waits) else {
-            // An enqueued run or an end is waited for by those who listen, a claim by who asked for it.
-            if waits > Waits::Never {
-                self.writing.tell_all();
-            }
-            let behind = self.writing.is_behind();
-            for job in group {
-                if behind && job.waits() > Waits::Never {
-                    self.syncer.answer(job);
-                } else {
-                    job.answer(None);
-                }
-            }
-            self.writing.tell_all();
-            if self.writing.has_written() {
-                self.tell_others();
-            }
-            return;
+        let fault = match self.transact(&mut group, waits) {
+            Ok(lasting) => return self.tell_and_answer(group, &lasting, waits),
+            Err(fault) => fault,
         };
         self.writing.roll_back();
         if group.len() > 1 && fault.is_of_one_call() {
@@ -139,14 +125,52 @@ impl Writer {
         }
     }
 
-    fn transact(&mut self, group: &mut [WriteJob], waits: Waits) -> Outcome<()> {
+    /// Which of the calls are answered when the disk has them.
+    fn transact(&mut self, group: &mut [WriteJob], waits: Waits) -> Outcome<Vec<bool>> {
         self.writing.begin(waits)?;
-        for job in group {
-            self.writing.tick();
-            job.run(&mut self.writing)?;
-        }
-        self.writing.commit()
+        let lasting = group
+            .iter_mut()
+            .map(|job| self.writing.call(&mut **job))
+            .collect::<Outcome<_>>()?;
+        self.writing.commit()?;
+        Ok(lasting)
     }
+
+    fn tell_and_answer(&mut self, group: Vec<WriteJob>, lasting: &[bool], waits: Waits) {
+        // An enqueued run is waited for by those who listen, a claim by who asked for it.
+        let tell_first = waits > Waits::Never;
+        if tell_first {
+            self.tell();
+        }
+        let behind = self.writing.is_behind();
+        for (job, lasts) in group.into_iter().zip(lasting) {
+            if behind && *lasts {
+                self.syncer.hand(Waiting::Answer(job));
+            } else {
+                job.answer(None);
+            }
+        }
+        if !tell_first {
+            self.tell();
+        }
+        if self.writing.has_written() {
+            self.tell_others();
+        }
+    }
+
+    fn tell(&mut self) {
+        let ends = self.writing.tell_all();
+        if !ends.is_empty() {
+            self.syncer.hand(Waiting::Ends(ends));
+        }
+    }
+}
+
+/// What waits for the disk.
+pub(crate) enum Waiting {
+    Answer(WriteJob),
+    /// To be told.
+    Ends(Vec<Event>),
 }
 
 async fn changed(watch: Option<&Watch>) {
@@ -157,13 +181,17 @@ async fn changed(watch: Option<&Watch>) {
 }
 
 /// A thread that answers calls of this broker after the disk.
-pub(crate) fn syncer(writing: &Writing, broker: &str, path: &Path) -> io::Result<Syncer<WriteJob>> {
+pub(crate) fn syncer(writing: &Writing, broker: &str, path: &Path) -> io::Result<Syncer<Waiting>> {
     let (broker, path) = (broker.to_owned(), path.to_owned());
+    let events = writing.events();
     Syncer::start(
         writing.log().clone(),
         QUEUE,
-        move |job: WriteJob, synced| {
-            job.answer(synced.err().map(|fault| fault.to_error(&broker, &path)));
+        move |waiting, synced| match waiting {
+            Waiting::Answer(job) => {
+                job.answer(synced.err().map(|fault| fault.to_error(&broker, &path)));
+            }
+            Waiting::Ends(ends) => tell(&events, ends),
         },
     )
 }

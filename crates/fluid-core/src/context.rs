@@ -192,22 +192,19 @@ impl<P: DeserializeOwned> TaskContext<P> {
     /// Reads the parameters as a `P`.
     pub(crate) fn typed(raw: RawContext) -> Result<Self, RunError> {
         let json = raw.run.params.expose();
-        let unit = || {
-            (json.as_str() == "{}")
-                .then(|| serde_json::from_str("null").ok())
-                .flatten()
-        };
-        let params = json
-            .to()
-            .or_else(|error| unit().ok_or(error))
-            .map_err(|error| {
-                // The parser's message may quote a value, and that value may be a secret.
-                let place = format!("line {} column {}", error.line(), error.column());
-                RunError::new(
-                    ErrorKind::Parameters,
-                    format!("the stored parameters don't fit this version of the task ({place})"),
-                )
-            })?;
+        // `()` is `null` to serde, and no parameters are `{}` to us. Only a type of no size can be one.
+        let may_be_unit = size_of::<P>() == 0 && json.as_str() == "{}";
+        let unit = may_be_unit
+            .then(|| serde_json::from_str("null").ok())
+            .flatten();
+        let params = unit.map_or_else(|| json.to(), Ok).map_err(|error| {
+            // The parser's message may quote a value, and that value may be a secret.
+            let place = format!("line {} column {}", error.line(), error.column());
+            RunError::new(
+                ErrorKind::Parameters,
+                format!("the stored parameters don't fit this version of the task ({place})"),
+            )
+        })?;
         Ok(Self { params, raw })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -146,7 +146,8 @@ impl QueueName {
 
 impl Default for QueueName {
     fn default() -> Self {
-        Self("default".into())
+        static DEFAULT: LazyLock<QueueName> = LazyLock::new(|| QueueName("default".into()));
+        DEFAULT.clone()
     }
 }
 

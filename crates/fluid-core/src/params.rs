@@ -148,10 +148,7 @@ impl ParamsSchema {
                 faults: vec!["expected a JSON object".to_owned()],
             });
         }
-        Ok(Params {
-            json,
-            secrets: self.secret_paths(&value).into(),
-        })
+        Ok(Params::stored(json, self.secret_paths(&value)))
     }
 
     /// The JSON Pointers of the secrets in parameters that need not be whole or right yet.
@@ -272,25 +269,25 @@ fn find_secrets(
 #[derive(Clone, PartialEq, Eq)]
 pub struct Params {
     json: JsonText,
-    secrets: Arc<[String]>,
+    /// `None` where there are none, as nearly everywhere.
+    secrets: Option<Arc<[String]>>,
 }
 
 impl Default for Params {
     fn default() -> Self {
         Self {
             json: JsonText::empty_object(),
-            secrets: Arc::new([]),
+            secrets: None,
         }
     }
 }
 
 impl Params {
     /// Parameters as a broker stored them: the JSON and the JSON Pointers (RFC 6901) of its secrets.
-    pub fn stored(json: JsonText, secrets: impl Into<Arc<[String]>>) -> Self {
-        Self {
-            json,
-            secrets: secrets.into(),
-        }
+    pub fn stored(json: JsonText, secrets: impl Into<Vec<String>>) -> Self {
+        let secrets = secrets.into();
+        let secrets = (!secrets.is_empty()).then(|| secrets.into());
+        Self { json, secrets }
     }
 
     /// The parameters whole, secrets included: look where they go.
@@ -300,13 +297,13 @@ impl Params {
 
     /// The JSON Pointers of the secrets.
     pub fn secret_paths(&self) -> &[String] {
-        &self.secrets
+        self.secrets.as_deref().unwrap_or_default()
     }
 
     /// The parameters to show, each secret replaced by [`REDACTED`].
     pub fn redacted(&self) -> Value {
         let mut value = self.json.to_value();
-        for path in self.secrets.iter() {
+        for path in self.secret_paths() {
             if let Some(secret) = value.pointer_mut(path) {
                 *secret = Value::String(REDACTED.to_owned());
             }
@@ -316,12 +313,16 @@ impl Params {
 
     /// What must not appear in any output of this run.
     pub fn redactor(&self) -> Redactor {
-        if self.secrets.is_empty() {
+        if self.secrets.is_none() {
             return Redactor::default();
         }
         let value = self.json.to_value();
         let mut words = Vec::new();
-        for secret in self.secrets.iter().filter_map(|path| value.pointer(path)) {
+        for secret in self
+            .secret_paths()
+            .iter()
+            .filter_map(|path| value.pointer(path))
+        {
             collect_words(secret, &mut words);
         }
         words.sort_by_key(|word| std::cmp::Reverse(word.len()));
@@ -364,7 +365,7 @@ impl fmt::Debug for Params {
 
 impl Serialize for Params {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if self.secrets.is_empty() {
+        if self.secrets.is_none() {
             self.json.serialize(serializer)
         } else {
             self.redacted().serialize(serializer)

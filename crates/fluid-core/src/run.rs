@@ -63,6 +63,9 @@ pub struct Unique {
     pub window: Option<Duration>,
 }
 
+/// How many attempts may be lost with their consumer unless somebody says otherwise.
+const MAX_INTERRUPTIONS: u32 = 3;
+
 /// A request to execute a task, as given to a broker.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -110,8 +113,8 @@ impl NewRun {
             root: None,
             retry_of: None,
             unique: None,
-            concurrency_key: "".into(),
-            max_interruptions: 3,
+            concurrency_key: Arc::default(),
+            max_interruptions: MAX_INTERRUPTIONS,
         }
     }
 }
@@ -200,30 +203,32 @@ pub struct TaskRun {
 }
 
 impl TaskRun {
-    /// The record of a run that was just enqueued; brokers fill in the rest.
-    pub fn enqueued(new: &NewRun, created_at: Timestamp, due_at: Timestamp) -> Self {
+    /// A run that waits, due since it was enqueued, with everything else at its default: brokers fill in the rest.
+    pub fn new(
+        id: RunId,
+        task: TaskName,
+        queue: QueueName,
+        params: Params,
+        created_at: Timestamp,
+    ) -> Self {
         Self {
-            id: new.id,
-            task: new.task.clone(),
-            queue: new.queue.clone(),
-            priority: new.priority,
-            state: if due_at > created_at {
-                RunState::Scheduled
-            } else {
-                RunState::Queued
-            },
-            params: new.params.clone(),
-            trigger: new.trigger,
-            parent: new.parent,
-            root: new.root,
-            retry_of: new.retry_of,
-            concurrency_key: new.concurrency_key.clone(),
+            id,
+            task,
+            queue,
+            priority: Priority::default(),
+            state: RunState::Queued,
+            params,
+            trigger: Trigger::default(),
+            parent: None,
+            root: None,
+            retry_of: None,
+            concurrency_key: Arc::default(),
             attempt: 0,
             failures: 0,
             interruptions: 0,
-            max_interruptions: new.max_interruptions,
+            max_interruptions: MAX_INTERRUPTIONS,
             created_at,
-            due_at,
+            due_at: created_at,
             started_at: None,
             ended_at: None,
             consumer: None,
@@ -233,6 +238,27 @@ impl TaskRun {
             result: None,
             error: None,
             cancel_requested: false,
+        }
+    }
+
+    /// The record of a run that was just enqueued.
+    pub fn enqueued(new: &NewRun, created_at: Timestamp, due_at: Timestamp) -> Self {
+        let (task, queue) = (new.task.clone(), new.queue.clone());
+        Self {
+            priority: new.priority,
+            state: if due_at > created_at {
+                RunState::Scheduled
+            } else {
+                RunState::Queued
+            },
+            trigger: new.trigger,
+            parent: new.parent,
+            root: new.root,
+            retry_of: new.retry_of,
+            concurrency_key: new.concurrency_key.clone(),
+            max_interruptions: new.max_interruptions,
+            due_at,
+            ..Self::new(new.id, task, queue, new.params.clone(), created_at)
         }
     }
 }

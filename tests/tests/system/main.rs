@@ -13,3 +13,4 @@ mod pipeline;
 mod schedulers;
 mod secrets;
 mod seen;
+mod stopping;

@@ -14,6 +14,7 @@ impl Work<'_> {
     /// Claims no more; returns when every run was finished or given back.
     pub(super) async fn drain(mut self) -> BrokerResult<()> {
         let config = &self.consumer.config;
+        self.give_back_claimed().await;
         self.active.hand_over(true);
         if !self.attempts.is_empty() {
             let seconds = config.drain_timeout.as_secs();
@@ -39,13 +40,14 @@ impl Work<'_> {
         let force = self.consumer.force.clone();
         loop {
             if self.has_unwritten() {
-                self.round(0).await?;
                 if let Some(rest_until) = self.take_rest() {
                     if rest_until > deadline {
                         return Ok(());
                     }
                     sleep_until(rest_until).await;
                 }
+                self.finish();
+                self.until_written().await?;
                 continue;
             }
             tokio::select! {

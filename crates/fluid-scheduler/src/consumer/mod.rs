@@ -2,6 +2,7 @@
 
 mod active;
 mod drain;
+mod finishing;
 mod presence;
 mod renewal;
 mod stored;
@@ -76,7 +77,7 @@ pub(crate) fn host() -> String {
 /// Claims runs and carries them out, `max_concurrent_tasks` at once.
 ///
 /// It asks for runs when an event says that there are some, when the broker said that some will be due, and
-/// otherwise every [`poll`](ConsumerConfig::poll). Results are written in batches together with the next claim.
+/// otherwise every [`poll`](ConsumerConfig::poll). Results are written in batches while it claims and executes others.
 /// While the broker can't be reached it waits, keeps what it has to write, and goes on.
 #[derive(Debug)]
 pub struct TaskConsumer {

@@ -1,15 +1,19 @@
-//! The loop of a consumer: write what ended, claim what is due, start it.
+//! The loop of a consumer: write what ended, claim what is due, start it. While the broker is at one of these the
+//! attempts go on, and so does the other.
 
+use std::future::pending;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fluid_core::{
     AttemptEvent, AttemptIo, BrokerError, BrokerResult, ChildQueue, ClaimRequest, Claimed,
-    ErrorKind, Event, Finish, Finished, LeaseRef, LeaseToken, RawContext, Report, RunError,
-    StoredOutput, TaskLimits, TaskRun,
+    ErrorKind, Event, Finish, LeaseRef, LeaseToken, RawContext, Report, RunError, StoredOutput,
+    TaskLimits, TaskRun,
 };
-use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, StreamExt};
 use jiff::Timestamp;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, mpsc};
@@ -19,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::active::ActiveRuns;
+use super::finishing::{Finishing, answered};
 use super::{TaskConsumer, stored};
 use crate::attempt::{Plan, carry_out};
 use crate::backoff::Backoff;
@@ -28,7 +33,11 @@ use crate::reporter::LastReports;
 /// An attempt that ended and what to write of it; `None` when its lease was lost.
 type Ended = (LeaseRef, Option<Finish>);
 
-/// What the loop knows between two rounds.
+/// Where there are slots for many, half of them are claimed at once, but so many at the least: some runs are on their
+/// way while others are carried out.
+const CLAIM_AT_LEAST: usize = 32;
+
+/// What the loop knows.
 pub(super) struct Work<'a> {
     pub(super) consumer: &'a TaskConsumer,
     pub(super) active: &'a ActiveRuns,
@@ -36,18 +45,25 @@ pub(super) struct Work<'a> {
     news: mpsc::Sender<AttemptEvent>,
     children: Arc<dyn ChildQueue>,
     pub(super) attempts: JoinSet<Ended>,
-    /// Ended, and not written yet.
-    ended: Vec<(LeaseRef, Finish)>,
+    pub(super) finishing: Option<Finishing>,
+    /// Claims, each with how many runs it asks for.
+    claiming: FuturesUnordered<BoxFuture<'static, (usize, BrokerResult<Claimed>)>>,
+    /// How many runs all of them ask for.
+    claimable: usize,
+    /// Ended, and nobody writes it yet.
+    pub(super) ended: Vec<(LeaseRef, Finish)>,
     /// What they told last, to be written with it.
-    reports: Vec<Report>,
+    pub(super) reports: Vec<Report>,
     /// There may be something to claim.
     look: bool,
+    /// There are no more events; the poll interval remains.
+    deaf: bool,
     /// The broker said, or the poll interval says, to look again then.
     look_at: Instant,
     /// The broker failed: leave it alone until then.
-    rest_until: Option<Instant>,
-    claiming: Backoff,
-    finishing: Backoff,
+    pub(super) rest_until: Option<Instant>,
+    claims: Backoff,
+    pub(super) finishes: Backoff,
 }
 
 impl TaskConsumer {
@@ -66,62 +82,80 @@ impl TaskConsumer {
             news,
             children: Arc::new(self.manager.clone()),
             attempts: JoinSet::new(),
+            finishing: None,
+            claiming: FuturesUnordered::new(),
+            claimable: 0,
             ended: Vec::new(),
             reports: Vec::new(),
             look: true,
+            deaf: false,
             look_at: Instant::now(),
             rest_until: None,
-            claiming: Backoff::new("claiming runs"),
-            finishing: Backoff::new("writing results"),
+            claims: Backoff::new("claiming runs"),
+            finishes: Backoff::new("writing results"),
         };
         while !stop.is_cancelled() {
-            work.wait(stop, &mut events).await;
+            work.finish();
+            work.claim();
+            work.wait(stop, &mut events).await?;
             work.gather(&mut events).await;
-            let limit = if stop.is_cancelled() || !work.look {
-                0
-            } else {
-                work.free()
-            };
-            work.round(limit).await?;
         }
         work.drain().await
     }
 }
 
 impl Work<'_> {
+    /// Slots for runs that are still to be claimed. Ends that can't be written take up some, too.
     fn free(&self) -> usize {
-        let busy = self.attempts.len();
-        self.consumer
-            .config
-            .max_concurrent_tasks
-            .saturating_sub(busy)
+        let most = self.consumer.config.max_concurrent_tasks;
+        if self.ended.len() >= most {
+            return 0;
+        }
+        most.saturating_sub(self.attempts.len() + self.claimable)
     }
 
-    /// Waits until there is something to do.
-    async fn wait(&mut self, stop: &CancellationToken, events: &mut broadcast::Receiver<Event>) {
-        if let Some(rest_until) = self.rest_until.take() {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = sleep_until(rest_until) => {}
+    /// Begins to claim if there is reason to.
+    fn claim(&mut self) {
+        let config = &self.consumer.config;
+        let most_at_once = (config.max_concurrent_tasks / 2).max(CLAIM_AT_LEAST);
+        while self.look && self.rest_until.is_none() {
+            let free = self.free();
+            if free == 0 {
+                return;
             }
-            return;
+            let limit = free.min(most_at_once);
+            let broker = self.consumer.manager.broker().clone();
+            let request = self.request(limit);
+            let claim = async move { (limit, broker.claim(request).await) };
+            self.claiming.push(claim.boxed());
+            self.claimable += limit;
+            self.look = limit < free;
         }
-        while self.ended.is_empty() && !(self.look && self.free() > 0) {
-            tokio::select! {
-                () = stop.cancelled() => return,
-                Some(ended) = self.attempts.join_next() => self.note(ended),
-                () = sleep_until(self.look_at), if !self.look => self.look = true,
-                event = events.recv(), if !self.look => match event {
-                    Ok(event) => self.look |= wakes(&event, &self.consumer.limits),
-                    Err(RecvError::Lagged(_)) => self.look = true,
-                    Err(RecvError::Closed) => {
-                        self.look_at = Instant::now() + self.consumer.config.poll;
-                        sleep_until(self.look_at).await;
-                        self.look = true;
-                    }
-                },
-            }
+    }
+
+    /// Waits until something happened.
+    async fn wait(
+        &mut self,
+        stop: &CancellationToken,
+        events: &mut broadcast::Receiver<Event>,
+    ) -> BrokerResult<()> {
+        let idle = !self.look && self.claiming.is_empty();
+        tokio::select! {
+            // The end of a run may be what lets the next one be claimed.
+            biased;
+            () = stop.cancelled() => {}
+            answer = answered(&mut self.finishing) => self.finished(answer)?,
+            Some((limit, answer)) = self.claiming.next() => self.claimed(limit, answer)?,
+            Some(ended) = self.attempts.join_next() => self.note(ended),
+            () = until(self.rest_until) => self.rest_until = None,
+            () = sleep_until(self.look_at), if idle => self.look = true,
+            event = events.recv(), if !self.look && !self.deaf => match event {
+                Ok(event) => self.look = wakes(&event, &self.consumer.limits),
+                Err(RecvError::Lagged(_)) => self.look = true,
+                Err(RecvError::Closed) => self.deaf = true,
+            },
         }
+        Ok(())
     }
 
     /// Takes what else ended or happened meanwhile. While attempts that are about to end do so, it lets them: one
@@ -162,63 +196,44 @@ impl Work<'_> {
         }
     }
 
-    /// Writes what ended and claims at most `limit` runs, both at once.
-    pub(super) async fn round(&mut self, limit: usize) -> BrokerResult<()> {
-        let broker = self.consumer.manager.broker().clone();
-        let (batch, reports) = (self.ended.clone(), self.reports.clone());
-        let finish = async {
-            if batch.is_empty() {
-                None
-            } else {
-                Some(broker.report_and_finish(reports, batch).await)
-            }
-        };
-        let claim = async {
-            if limit == 0 {
-                None
-            } else {
-                Some(broker.claim(self.request(limit)).await)
-            }
-        };
-        let (finished, claimed) = tokio::join!(finish, claim);
-        match finished {
-            Some(Ok(answers)) => {
-                self.finishing.succeeded();
-                self.written(answers);
-            }
-            Some(Err(error)) => {
-                let delay = failed(&mut self.finishing, error)?;
-                self.rest(delay);
-            }
-            None => {}
-        }
-        match claimed {
-            Some(Ok(claimed)) => {
-                self.claiming.succeeded();
-                self.look = claimed.runs.len() == limit;
+    fn claimed(&mut self, limit: usize, answer: BrokerResult<Claimed>) -> BrokerResult<()> {
+        self.claimable -= limit;
+        match answer {
+            Ok(claimed) => {
+                self.claims.succeeded();
+                self.look |= claimed.runs.len() == limit;
                 self.look_at = Instant::now() + self.pause(&claimed);
                 for (run, token) in claimed.runs {
                     self.start(run, token, claimed.now);
                 }
             }
-            Some(Err(error)) => {
-                let delay = failed(&mut self.claiming, error)?;
+            Err(error) => {
+                let delay = failed(&mut self.claims, error)?;
+                self.look = true;
                 self.rest(delay);
             }
-            None => {}
         }
         Ok(())
     }
 
-    pub(super) fn has_unwritten(&self) -> bool {
-        !self.ended.is_empty()
+    /// Waits for the claims that were begun, and gives back what they bring.
+    pub(super) async fn give_back_claimed(&mut self) {
+        while let Some((_, answer)) = self.claiming.next().await {
+            // A broker that can't be reached has no runs for anybody.
+            let runs = answer.map_or_else(|_| Vec::new(), |claimed| claimed.runs);
+            let released = |(run, token): (TaskRun, LeaseToken)| {
+                let lease = LeaseRef { run: run.id, token };
+                (lease, Finish::Released)
+            };
+            self.ended.extend(runs.into_iter().map(released));
+        }
     }
 
     pub(super) fn take_rest(&mut self) -> Option<Instant> {
         self.rest_until.take()
     }
 
-    fn rest(&mut self, delay: Duration) {
+    pub(super) fn rest(&mut self, delay: Duration) {
         let until = Instant::now() + delay;
         self.rest_until = Some(self.rest_until.map_or(until, |other| other.max(until)));
     }
@@ -240,24 +255,6 @@ impl Work<'_> {
         next.map_or(poll, |next| {
             Duration::try_from(next).unwrap_or_default().min(poll)
         })
-    }
-
-    fn written(&mut self, answers: Vec<Finished>) {
-        self.reports.clear();
-        for ((lease, finish), answer) in self.ended.drain(..).zip(answers) {
-            self.active.remove(lease);
-            match answer {
-                Finished::Lost => {
-                    tracing::warn!(run_id = %lease.run, "the lease was lost before the end was written; another consumer has the run");
-                }
-                Finished::Written(state) => match &finish {
-                    Finish::Failure(error) | Finish::Retry { error, .. } => {
-                        tracing::debug!(run_id = %lease.run, %state, %error, "attempt failed");
-                    }
-                    _ => tracing::debug!(run_id = %lease.run, %state, "attempt ended"),
-                },
-            }
-        }
     }
 
     fn start(&mut self, run: TaskRun, token: LeaseToken, now: Timestamp) {
@@ -322,6 +319,13 @@ impl Work<'_> {
     }
 }
 
+async fn until(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => pending().await,
+    }
+}
+
 /// How far the output of a run's attempt was stored by those who had it before. If that can't be told it may be
 /// stored twice.
 async fn stored_output(manager: &TaskManager, run: &TaskRun) -> Option<StoredOutput> {
@@ -333,7 +337,7 @@ async fn stored_output(manager: &TaskManager, run: &TaskRun) -> Option<StoredOut
 }
 
 /// How long to leave the broker alone after this error.
-fn failed(backoff: &mut Backoff, error: BrokerError) -> BrokerResult<Duration> {
+pub(super) fn failed(backoff: &mut Backoff, error: BrokerError) -> BrokerResult<Duration> {
     if error.is_transient() {
         Ok(backoff.failed(&error))
     } else {

@@ -6,7 +6,7 @@ use fluid_core::{
     DEFAULT_LEASE, Finished, LeaseRef, LeaseStatus, LeaseToken, Progress, Report, RunId, RunState,
 };
 
-use super::stage::{Stage, Taken, by, consumer, failed, retry_in, success, wish};
+use super::stage::{Stage, Taken, at_most, by, consumer, failed, retry_in, success, wish};
 use fluid_core::Finish;
 
 /// A run whose first lease was lost and whose second one is held.
@@ -131,6 +131,48 @@ pub(super) async fn the_token_of_one_run_does_not_fit_another(stage: Stage<'_>) 
     };
     assert_eq!(stage.finish(&crossed, success()).await, Finished::Lost);
     assert_eq!(stage.get(a.run.id).await.state, RunState::Running);
+}
+
+pub(super) async fn lost_leases_keep_no_others_of_their_claim_from_their_ends(stage: Stage<'_>) {
+    const RUNS: usize = 40;
+    for _ in 0..RUNS {
+        stage.enqueue_one("a").await;
+    }
+    let claimed = stage.claim(at_most(RUNS, wish(&["a"]))).await.runs;
+    let taken: Vec<Taken> = claimed
+        .into_iter()
+        .map(|(run, token)| Taken { run, token })
+        .collect();
+    let is_lost = |place: usize| [0, 17, 18, 39].contains(&place);
+    stage.advance(Duration::from_secs(20));
+    for (place, one) in taken.iter().enumerate() {
+        if !is_lost(place) {
+            assert_eq!(stage.extend(one).await, LeaseStatus::Held);
+        }
+    }
+    stage.advance(Duration::from_secs(20));
+    let others = stage.claim_ids(by("worker-2", wish(&["a"]))).await;
+    assert_eq!(others.len(), 4);
+
+    let batch = taken.iter().map(|one| (one.lease(), success())).collect();
+    let finished = stage.broker.finish(batch).await.unwrap();
+    for (place, answer) in finished.into_iter().enumerate() {
+        let expected = if is_lost(place) {
+            Finished::Lost
+        } else {
+            Finished::Written(RunState::Success)
+        };
+        assert_eq!(answer, expected, "run {place}");
+    }
+    for run in others {
+        let run = stage.get(run).await;
+        let worker = run.consumer.map(|consumer| consumer.to_string());
+        assert_eq!(run.state, RunState::Running);
+        assert_eq!(worker.as_deref(), Some("worker-2"));
+    }
+    let stats = stage.broker.stats().await.unwrap();
+    assert_eq!(stats.count(RunState::Success), RUNS as u64 - 4);
+    assert_eq!(stats.count(RunState::Running), 4);
 }
 
 pub(super) async fn an_extended_lease_does_not_run_out(stage: Stage<'_>) {

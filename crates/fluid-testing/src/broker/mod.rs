@@ -134,6 +134,7 @@ macro_rules! __broker_cases {
                 a_lost_lease_cannot_report_with_its_end,
                 a_made_up_token_opens_nothing,
                 the_token_of_one_run_does_not_fit_another,
+                lost_leases_keep_no_others_of_their_claim_from_their_ends,
                 an_extended_lease_does_not_run_out,
                 an_extension_counts_from_now_and_for_its_own_length,
                 a_lease_that_ran_out_may_be_extended_until_somebody_claims,

@@ -1,6 +1,5 @@
 //! What runs carry: it comes back byte for byte, whatever its size and script.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use fluid_core::{
@@ -12,7 +11,7 @@ use super::stage::{Stage, from, new_run, queue, success, task, wish};
 
 pub(super) async fn a_run_keeps_everything_it_was_enqueued_with(stage: Stage<'_>) {
     let json = JsonText::parse("{\"b\": 1,  \"a\": [null, 1.50, \"x\"]}").unwrap();
-    let secrets: Arc<[String]> = vec!["/a/2".to_owned()].into();
+    let secrets = ["/a/2".to_owned()];
     let mut new = NewRun::new(task("a"), Params::stored(json.clone(), secrets));
     new.queue = queue("fast");
     new.priority = Priority::Low;
