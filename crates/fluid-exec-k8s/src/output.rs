@@ -1,6 +1,7 @@
 //! Follows what an attempt's pods print.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -40,28 +41,83 @@ const DISBELIEF: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(crate) struct Logs {
     turns: Semaphore,
-    /// When reading was refused last.
-    refused: Mutex<Option<Instant>>,
+    right: Mutex<Right>,
+    asked: AtomicBool,
+    told: AtomicBool,
+}
+
+/// Whether logs may be read.
+#[derive(Debug, Clone, Copy)]
+enum Right {
+    /// Nothing says that they may not.
+    Assumed,
+    /// It has been refused since then.
+    Doubted(Instant),
+    /// It was refused for too long to be an accident, the last time then.
+    Refused(Instant),
 }
 
 impl Default for Logs {
     fn default() -> Self {
         Self {
             turns: Semaphore::new(FOLLOWED),
-            refused: Mutex::default(),
+            right: Mutex::new(Right::Assumed),
+            asked: AtomicBool::default(),
+            told: AtomicBool::default(),
         }
     }
 }
 
 impl Logs {
-    fn refused(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    fn right(&self) -> MutexGuard<'_, Right> {
+        self.right.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether reading was refused a short time ago, so that it need not be tried.
+    fn granted(&self) {
+        *self.right() = Right::Assumed;
+    }
+
+    /// How long the refusal that was just met is still doubted; `None` once it is believed. For all attempts together:
+    /// none waits for what another knows.
+    fn refused(&self) -> Option<Duration> {
+        let mut right = self.right();
+        let now = Instant::now();
+        let since = match *right {
+            Right::Assumed => Some(now),
+            Right::Doubted(since) => Some(since),
+            Right::Refused(_) => None,
+        };
+        let doubt = since.and_then(|since| DISBELIEF.checked_sub(since.elapsed()));
+        let doubt = doubt.filter(|doubt| !doubt.is_zero());
+        *right = match since {
+            Some(since) if doubt.is_some() => Right::Doubted(since),
+            _ => Right::Refused(now),
+        };
+        doubt
+    }
+
+    /// Whether a log need not be asked for. Once in a while somebody may find out whether that has changed.
     fn are_refused(&self) -> bool {
-        let refused = *self.refused();
-        refused.is_some_and(|at| at.elapsed() < REFUSED_PAUSE)
+        let mut right = self.right();
+        match *right {
+            Right::Refused(at) if at.elapsed() < REFUSED_PAUSE => true,
+            Right::Refused(_) => {
+                *right = Right::Refused(Instant::now());
+                false
+            }
+            Right::Assumed | Right::Doubted(_) => false,
+        }
+    }
+
+    /// Has the server say whether logs may be read, when the first attempt begins: a refusal is then no news any more
+    /// when its pod ends.
+    async fn ask_once(&self, cluster: &Cluster, namespace: &str) {
+        if self.asked.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if let Ok(false) = cluster.may(namespace, "get", ("", "pods/log"), None).await {
+            self.refused();
+        }
     }
 }
 
@@ -123,6 +179,7 @@ impl Output<'_> {
     /// Passes on what the attempt's pods print, one after the other, until all has been once `over` says that no
     /// other pod follows. Cancellation safe: what was not passed on is passed on by the next reader.
     pub(crate) async fn pass_on(&self, mut sights: Subscription, over: &CancellationToken) {
+        self.logs.ask_once(self.cluster, self.namespace).await;
         let stored = self.io.stored();
         let mut stored = stored.map(|stored| Position::after(stored.at, stored.lines));
         let mut done = HashSet::new();
@@ -175,16 +232,12 @@ impl Output<'_> {
     }
 
     async fn pass_on_of(&self, pod: &PodSight, sights: &mut Subscription, mut reading: Reading) {
-        if self.logs.are_refused() {
-            return;
-        }
         let Ok(_turn) = self.logs.turns.acquire().await else {
             return;
         };
         let mut pace = Pace::default();
         let mut tries = 0;
-        let mut refused_since = None;
-        loop {
+        while !self.logs.are_refused() {
             let had_ended = ended(pod, sights).is_some();
             let read = self.read(pod, sights, &mut reading, !had_ended).await;
             let wait = match read {
@@ -210,14 +263,10 @@ impl Output<'_> {
                     }
                     pace.next(None)
                 }
-                Read::Fault(Fault::Refused(why)) => {
-                    let since = *refused_since.get_or_insert_with(Instant::now);
-                    if since.elapsed() > DISBELIEF {
-                        self.refused(&why);
-                        return;
-                    }
-                    pace.next(None)
-                }
+                Read::Fault(Fault::Refused(why)) => match self.logs.refused() {
+                    Some(doubt) => pace.next(None).min(doubt),
+                    None => return self.say_refused(&why),
+                },
                 Read::Fault(Fault::Away { why, after }) if !is_kubelet(&why) => pace.next(after),
                 // A node that can't be reached, a pod that is gone, a container that its kubelet doesn't know.
                 Read::Fault(fault) => {
@@ -242,9 +291,8 @@ impl Output<'_> {
         }
     }
 
-    fn refused(&self, why: &str) {
-        let before = self.logs.refused().replace(Instant::now());
-        if before.is_none() {
+    fn say_refused(&self, why: &str) {
+        if !self.logs.told.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 namespace = self.namespace,
                 missing = "get pods/log",
@@ -273,6 +321,7 @@ impl Output<'_> {
             Ok(log) => log,
             Err(fault) => return Read::Fault(fault),
         };
+        self.logs.granted();
         let mut log = Lines::new(log);
         let mut again = Again::new(reading.position);
         loop {
@@ -338,4 +387,36 @@ async fn silence_after_end(pod: &PodSight, sights: &mut Subscription) {
         sights.changed().await;
     }
     sleep(SILENCE).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_is_doubted_once_for_all_attempts_and_asked_about_again_by_one() {
+        let logs = Logs::default();
+        assert_eq!(logs.refused(), Some(DISBELIEF));
+        tokio::time::advance(DISBELIEF / 2).await;
+        assert!(!logs.are_refused());
+        assert_eq!(logs.refused(), Some(DISBELIEF / 2));
+        tokio::time::advance(DISBELIEF / 2).await;
+        assert_eq!(logs.refused(), None);
+        assert!(logs.are_refused());
+
+        tokio::time::advance(REFUSED_PAUSE).await;
+        assert!(!logs.are_refused(), "one asks again");
+        assert!(logs.are_refused(), "and only one");
+        assert_eq!(
+            logs.refused(),
+            None,
+            "what was believed is not doubted anew"
+        );
+
+        tokio::time::advance(REFUSED_PAUSE).await;
+        assert!(!logs.are_refused());
+        logs.granted();
+        assert!(!logs.are_refused());
+        assert_eq!(logs.refused(), Some(DISBELIEF), "a new refusal is");
+    }
 }
