@@ -26,6 +26,7 @@ pub(crate) fn run_command(arguments: &Arguments) -> anyhow::Result<()> {
     build.args([
         "build",
         "--quiet",
+        "--profile=e2e",
         "--message-format=json-render-diagnostics",
     ]);
     for package in ["fluid-cli", "fluid-exec-k8s", "fluid-e2e"] {
@@ -34,20 +35,23 @@ pub(crate) fn run_command(arguments: &Arguments) -> anyhow::Result<()> {
     // All in one go: what they share is built once.
     build.args(["--bins", "--example", "suite", "--test", TESTS]);
     let built = output(build.stderr(Stdio::inherit()))?;
-    let tests = built.lines().find_map(executable_of_tests);
-    let tests = tests.with_context(|| format!("cargo told of no test {TESTS:?}"))?;
-    let program = std::env::current_exe()?.with_file_name("fluid-e2e");
+    let find = |kind, name| {
+        let found = built.lines().find_map(|line| executable(line, kind, name));
+        found.with_context(|| format!("cargo told of no {kind} {name:?}"))
+    };
+    let tests = find("test", TESTS)?;
+    let program = find("bin", "fluid-e2e")?;
     let error = Command::new(&program)
         .args(&arguments.arguments)
         .env("FLUID_SUITE_TESTS", tests)
         .exec();
-    Err(error).with_context(|| format!("could not start {}", program.display()))
+    Err(error).with_context(|| format!("could not start {program}"))
 }
 
-/// The path in the message that cargo prints of the tests it built.
-fn executable_of_tests(line: &str) -> Option<String> {
+/// The path in the message that cargo prints of a program it built.
+fn executable(line: &str, kind: &str, name: &str) -> Option<String> {
     let message: Value = serde_json::from_str(line).ok()?;
-    let is_ours = message["target"]["name"] == TESTS && message["target"]["kind"][0] == "test";
-    let executable = message["executable"].as_str().filter(|_| is_ours)?;
+    let is_it = message["target"]["name"] == name && message["target"]["kind"][0] == kind;
+    let executable = message["executable"].as_str().filter(|_| is_it)?;
     Some(executable.to_owned())
 }

@@ -1,8 +1,9 @@
-//! How long a run takes to end after its Job and its pod, as a watch of the e2e's own sees them.
+//! How long a run takes to end after its Job and its pod: by what the API server wrote down where it is ours, and as a
+//! watch of the e2e's own sees them.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, ensure};
 use futures_util::TryStreamExt;
@@ -16,6 +17,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
+use crate::cluster::Cluster;
 use crate::place::{Place, RUN_LABEL};
 
 /// When the object of a run was first seen to be over.
@@ -55,6 +57,7 @@ impl Ends {
     /// was complete, and after the pod had succeeded. Less than nothing if the run was told by its pod before the Job was.
     pub(super) async fn delays(
         &self,
+        cluster: &Cluster,
         place: &Place,
         runs: usize,
     ) -> anyhow::Result<(SignedDuration, SignedDuration)> {
@@ -78,16 +81,23 @@ impl Ends {
         // A run may end before its Job does.
         place
             .until("all Jobs to be seen to end", async || {
-                let (jobs, pods) = (delay(&self.jobs, &ended), delay(&self.pods, &ended));
-                Ok(jobs.zip(pods))
+                let jobs = match cluster {
+                    Cluster::Local(local) => local.completions()?,
+                    Cluster::Kind(_) | Cluster::Current(_) => seen(&self.jobs).clone(),
+                };
+                let pods = delay(&seen(&self.pods), &ended);
+                Ok(delay(&jobs, &ended).zip(pods))
             })
             .await
     }
 }
 
+fn seen(seen: &Seen) -> MutexGuard<'_, HashMap<String, Timestamp>> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// `None` while an end has not been seen.
-fn delay(seen: &Seen, ended: &[(&str, Timestamp)]) -> Option<SignedDuration> {
-    let seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+fn delay(seen: &HashMap<String, Timestamp>, ended: &[(&str, Timestamp)]) -> Option<SignedDuration> {
     let mut delays = ended
         .iter()
         .map(|(run, ended)| Some(ended.duration_since(*seen.get(*run)?)))
@@ -96,7 +106,7 @@ fn delay(seen: &Seen, ended: &[(&str, Timestamp)]) -> Option<SignedDuration> {
     delays.get(delays.len() * 99 / 100).copied()
 }
 
-async fn note<K>(client: Client, seen: Seen, over: impl Fn(&K) -> bool)
+async fn note<K>(client: Client, ends: Seen, over: impl Fn(&K) -> bool)
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
@@ -109,8 +119,7 @@ where
         if over(&object)
             && let Some(run) = object.labels().get(RUN_LABEL)
         {
-            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
-            seen.entry(run.clone()).or_insert(now);
+            seen(&ends).entry(run.clone()).or_insert(now);
         }
         std::future::ready(Ok(()))
     });

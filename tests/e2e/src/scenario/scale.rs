@@ -53,7 +53,7 @@ pub(super) async fn two_thousand_jobs(stage: Stage) -> anyhow::Result<String> {
     let memory = memory(&place).await?;
     ensure!(memory <= MEMORY, "the consumer used {memory} KiB");
     said.push(format!("{} MiB at most", memory / 1024));
-    said.push(prompt(&ends, &place, 2 * EACH).await?);
+    said.push(prompt(&stage, &ends, &place, 2 * EACH).await?);
     Ok(said.join(", "))
 }
 
@@ -76,13 +76,13 @@ shell = 'for i in $(seq 12); do echo $i; sleep 1; done'
         said.push(format!("{each:.2} requests for each {name} Job"));
         ensure!(each <= REQUESTS, "{said:?}");
     }
-    said.push(prompt(&ends, &place, 2 * few).await?);
+    said.push(prompt(&stage, &ends, &place, 2 * few).await?);
     Ok(said.join(", "))
 }
 
 /// Runs end soon after their Jobs.
-async fn prompt(ends: &Ends, place: &Place, runs: usize) -> anyhow::Result<String> {
-    let (job, pod) = ends.delays(place, runs).await?;
+async fn prompt(stage: &Stage, ends: &Ends, place: &Place, runs: usize) -> anyhow::Result<String> {
+    let (job, pod) = ends.delays(&stage.world.cluster, place, runs).await?;
     let (job, pod) = (job.as_millis(), pod.as_millis());
     let said = format!("p99 of the run's end {job} ms after its Job's, {pod} ms after its pod's");
     ensure!(job <= LATE.as_millis(), "{said}");

@@ -1,6 +1,7 @@
 //! A cluster of one node on a bare machine: etcd, API server, controller manager, scheduler, containerd and kubelet as
 //! processes, without a container engine, a registry or a download other than Go modules and Debian packages.
 
+mod audit;
 mod builds;
 mod node;
 pub(crate) mod packages;
@@ -8,11 +9,13 @@ mod pki;
 mod services;
 pub(crate) mod simulation;
 
+use std::collections::HashMap;
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node as ApiNode, ServiceAccount};
 use kube::{Api, Client};
 use serde_json::json;
@@ -148,6 +151,11 @@ impl Local {
         self.layout.pki("admin.kubeconfig")
     }
 
+    /// When the Jobs of runs were complete, as far as they are.
+    pub(crate) fn completions(&self) -> anyhow::Result<HashMap<String, Timestamp>> {
+        audit::completions(&self.layout.audit())
+    }
+
     /// Makes the images of a docker archive known to the node.
     pub(crate) async fn load(&self, archive: &Path) -> anyhow::Result<()> {
         let mut import = tokio::process::Command::new("ctr");
@@ -197,8 +205,10 @@ pub(crate) async fn remove() -> anyhow::Result<()> {
     node::remove(&folder()).await
 }
 
+/// Where all of it is. It is one for the whole machine, whatever environment a run has: so are its network and its control
+/// groups.
 fn folder() -> PathBuf {
-    std::env::temp_dir().join("fluid-e2e")
+    PathBuf::from("/var/lib/fluid-e2e")
 }
 
 fn lock() -> anyhow::Result<File> {

@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 use tokio::process::Child;
 
+use super::audit;
 use super::builds::Builds;
 use super::node::{CGROUP, NODE, Node, PODS, Process, SERVICES};
 use super::packages::{BUSYBOX, CNI};
@@ -73,6 +74,11 @@ impl Layout {
         self.folder.join("containerd.sock")
     }
 
+    /// What the API server wrote down.
+    pub(super) fn audit(&self) -> PathBuf {
+        self.folder.join("log/audit.log")
+    }
+
     fn log(&self, service: Service) -> PathBuf {
         self.folder
             .join("log")
@@ -107,6 +113,7 @@ impl Layout {
         )?;
         fs::write(self.folder.join("kubelet.json"), self.kubelet().to_string())?;
         fs::write(self.folder.join("kwok.yaml"), include_str!("kwok.yaml"))?;
+        fs::write(self.folder.join("audit.yaml"), audit::POLICY)?;
         Ok(())
     }
 
@@ -299,6 +306,9 @@ impl Services {
                 format!("--service-account-key-file={}", pki("accounts.pub")),
                 format!("--service-account-signing-key-file={}", pki("accounts.key")),
                 "--kubelet-preferred-address-types=InternalIP".to_owned(),
+                format!("--audit-policy-file={}", folder("audit.yaml")),
+                format!("--audit-log-path={}", self.layout.audit().display()),
+                "--audit-log-maxsize=1000".to_owned(),
             ],
             Service::ControllerManager => vec![
                 format!("--kubeconfig={}", pki("controller-manager.kubeconfig")),
