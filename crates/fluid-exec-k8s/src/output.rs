@@ -32,8 +32,10 @@ const UNREADABLE: Duration = Duration::from_secs(30);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 /// How long to do without logs that may not be read.
 const REFUSED_PAUSE: Duration = Duration::from_secs(60);
-/// How often a log is asked for once more after its container has ended, when it can't be read or has lines missing.
+/// How often a log is asked for once more after its container has ended, when it can't be read.
 const LAST_TRIES: u32 = 2;
+/// How long lines that a container has printed may take into its log: a busy node writes them after the container's end.
+const LAST_LINES: Duration = Duration::from_secs(10);
 /// How long a refusal must go on before it is believed: a server that has just started refuses everything.
 const DISBELIEF: Duration = Duration::from_secs(3);
 
@@ -237,22 +239,28 @@ impl Output<'_> {
         };
         let mut pace = Pace::default();
         let mut tries = 0;
+        // And since when no more have come.
+        let mut least_missing = (u64::MAX, Instant::now());
         while !self.logs.are_refused() {
             let had_ended = ended(pod, sights).is_some();
             let read = self.read(pod, sights, &mut reading, !had_ended).await;
             let wait = match read {
-                Read::End if had_ended => match reading.missing(reported(pod, sights)) {
-                    0 => return,
-                    missing if tries >= LAST_TRIES => {
+                Read::End if had_ended => {
+                    let missing = reading.missing(reported(pod, sights));
+                    if missing == 0 {
+                        return;
+                    }
+                    if missing < least_missing.0 {
+                        least_missing = (missing, Instant::now());
+                        pace.reset();
+                    }
+                    if least_missing.1.elapsed() > LAST_LINES {
                         self.say(format!("{missing} lines of output are missing"))
                             .await;
                         return;
                     }
-                    _ => {
-                        tries += 1;
-                        pace.next(None)
-                    }
-                },
+                    pace.next(None)
+                }
                 Read::End => {
                     until_ended(pod, sights, NEWS).await;
                     if ended(pod, sights).is_some() {
