@@ -32,15 +32,13 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
         }
     }
 
-    /// The next line; `None` at the end of the log. Cancellation safe.
+    /// The next line; `None` at the end of the log, where there may be an [unfinished](Self::unfinished) one.
+    /// Cancellation safe.
     pub(crate) async fn next(&mut self) -> io::Result<Option<Line>> {
         loop {
             let read = self.log.fill_buf().await?;
             if read.is_empty() {
-                if self.begun.is_empty() {
-                    return Ok(None);
-                }
-                return Ok(Some(self.take()));
+                return Ok(None);
             }
             let end = read.iter().position(|byte| *byte == b'\n');
             let length = end.unwrap_or(read.len());
@@ -50,6 +48,11 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
                 return Ok(Some(self.take()));
             }
         }
+    }
+
+    /// A line that the log ended in the midst of: the kubelet gives what was written of it up to then.
+    pub(crate) fn unfinished(&mut self) -> Option<Line> {
+        (!self.begun.is_empty()).then(|| self.take())
     }
 
     fn take(&mut self) -> Line {
@@ -142,16 +145,27 @@ mod tests {
         while let Some(line) = lines.next().await.unwrap() {
             all.push(line);
         }
+        assert_eq!(lines.unfinished(), None);
         all
     }
 
     #[tokio::test]
     async fn a_line_has_its_instant_and_its_text() {
-        let lines = read(b"2026-11-25T13:00:00.123456789Z a b \n2026-11-25T13:00:01Z \nno instant\n2026-11-25T13:00:02Z last").await;
+        let lines = read(b"2026-11-25T13:00:00.123456789Z a b \n2026-11-25T13:00:01Z \nno instant\n2026-11-25T13:00:02Z last\n").await;
         let texts: Vec<_> = lines.iter().map(|line| line.text.as_str()).collect();
         assert_eq!(texts, ["a b ", "", "no instant", "last"]);
         assert_eq!(lines[0].at.to_string(), "2026-11-25T13:00:00.123456Z");
         assert_eq!(lines[1].at, lines[2].at);
+    }
+
+    #[tokio::test]
+    async fn a_line_that_is_being_written_is_none_yet() {
+        let log = b"2026-11-25T13:00:00Z 96320\n2026-11-25T13:00:00Z 96";
+        let mut lines = Lines::new(&log[..]);
+        assert_eq!(lines.next().await.unwrap().unwrap().text, "96320");
+        assert_eq!(lines.next().await.unwrap(), None);
+        assert_eq!(lines.unfinished().unwrap().text, "96");
+        assert_eq!(lines.unfinished(), None);
     }
 
     #[tokio::test]

@@ -171,8 +171,8 @@ impl Reading {
 
 /// How one reading of a log ended.
 enum Read {
-    /// There was no more.
-    End,
+    /// There was no more, but perhaps a line that is not whole yet.
+    End(Option<Line>),
     /// It can't be read, or not to its end.
     Fault(Fault),
 }
@@ -245,9 +245,14 @@ impl Output<'_> {
             let had_ended = ended(pod, sights).is_some();
             let read = self.read(pod, sights, &mut reading, !had_ended).await;
             let wait = match read {
-                Read::End if had_ended => {
-                    let missing = reading.missing(reported(pod, sights));
+                Read::End(unfinished) if had_ended => {
+                    let reported = reported(pod, sights);
+                    let missing = reading.missing(reported);
                     if missing == 0 {
+                        // Where the number of lines is known this is none of them.
+                        if let (Some(line), None) = (unfinished, reported) {
+                            self.pass_line(line).await;
+                        }
                         return;
                     }
                     if missing < least_missing.0 {
@@ -255,13 +260,16 @@ impl Output<'_> {
                         pace.reset();
                     }
                     if least_missing.1.elapsed() > LAST_LINES {
+                        if let Some(line) = unfinished {
+                            self.pass_line(line).await;
+                        }
                         self.say(format!("{missing} lines of output are missing"))
                             .await;
                         return;
                     }
                     pace.next(None)
                 }
-                Read::End => {
+                Read::End(_) => {
                     until_ended(pod, sights, NEWS).await;
                     if ended(pod, sights).is_some() {
                         if reading.is_exactly(reported(pod, sights)) {
@@ -343,21 +351,25 @@ impl Output<'_> {
             };
             let line = match next {
                 Ok(Some(line)) => line,
-                Ok(None) => return Read::End,
+                Ok(None) => return Read::End(log.unfinished()),
                 Err(error) => return Read::Fault(Fault::away(error.to_string())),
             };
             if again.is_known(&line) {
                 continue;
             }
             reading.passed(&line);
-            match read_relayed(line.text) {
-                Relayed::Progress(progress) => self.io.progress(progress),
-                Relayed::Output(stream, text) => {
-                    let text = self.io.redactor().redact(text);
-                    self.remember(&text);
-                    let at = line.at;
-                    self.io.output(LogLine { at, stream, text }).await;
-                }
+            self.pass_line(line).await;
+        }
+    }
+
+    async fn pass_line(&self, line: Line) {
+        match read_relayed(line.text) {
+            Relayed::Progress(progress) => self.io.progress(progress),
+            Relayed::Output(stream, text) => {
+                let text = self.io.redactor().redact(text);
+                self.remember(&text);
+                let at = line.at;
+                self.io.output(LogLine { at, stream, text }).await;
             }
         }
     }
