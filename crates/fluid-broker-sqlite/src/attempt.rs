@@ -1,5 +1,7 @@
 //! How attempts end: by their consumer's word, or because their lease ran out.
 
+use fluid_core::{AttemptOutcome, ErrorKind, Finish, Finished, LeaseRef, RunError, RunState};
+
 use crate::current::Current;
 use crate::error::Outcome;
 use crate::own_leases::OwnLease;
@@ -7,9 +9,6 @@ use crate::record::result_text;
 use crate::sql;
 use crate::state::Stored;
 use crate::store::Writing;
-use fluid_core::{
-    AttemptOutcome, ErrorKind, Finish, Finished, JsonText, LeaseRef, RunError, RunState,
-};
 
 /// Leases that one claim deals with; more wait for the next one.
 const EXPIRED_AT_ONCE: i64 = 1000;
@@ -40,22 +39,14 @@ fn succeed(on: &mut Writing, batch: &[(LeaseRef, Finish)]) -> Outcome<Vec<Option
     let mut succeeded: Vec<Option<OwnLease>> = Vec::new();
     succeeded.resize_with(batch.len(), || None);
     let mut without_result = Vec::new();
-    let successes: Vec<(usize, LeaseRef, &JsonText)> = batch
-        .iter()
-        .enumerate()
-        .filter_map(|(index, (lease, finish))| match finish {
-            Finish::Success(result) => Some((index, *lease, result)),
-            _ => None,
-        })
-        .collect();
-    let owns = on
-        .own_leases
-        .take(successes.iter().map(|(_, lease, _)| *lease));
-    for ((index, _, result), own) in successes.into_iter().zip(owns) {
-        match (own, result_text(result)) {
-            (None, _) => {}
-            (Some(own), None) => without_result.push((index, own)),
-            (Some(own), result) => succeeded[index] = succeed_with(on, own, result)?,
+    for (index, (lease, finish)) in batch.iter().enumerate() {
+        if let Finish::Success(result) = finish
+            && let Some(own) = on.own_leases.take(*lease)
+        {
+            match result_text(result) {
+                None => without_result.push((index, own)),
+                result => succeeded[index] = succeed_with(on, own, result)?,
+            }
         }
     }
     without_result.sort_unstable_by_key(|(_, own)| (own.tokens(), own.seq));

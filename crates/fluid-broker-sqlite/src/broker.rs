@@ -24,7 +24,7 @@ use crate::options::SqliteOptions;
 use crate::own_leases::OwnLeases;
 use crate::reader::{self, ReadJob, Reader};
 use crate::starts::Start;
-use crate::store::{Call, Reading, Writing};
+use crate::store::{Call, Job, Reading, Writing, tell};
 use crate::writer::{self, WriteJob, Writer};
 use crate::{
     attempt, cancel, claim, connection, enqueue, history, lease, logs, presence, purge, query,
@@ -196,14 +196,7 @@ impl SqliteBroker {
         F: FnMut(&mut Writing) -> Outcome<T> + Send + 'static,
         T: Send + 'static,
     {
-        let (call, answer) = Call::new(work, waits);
-        let writes = self.writes.as_ref().ok_or_else(|| self.closed())?;
-        writes
-            .send(Box::new(call))
-            .await
-            .map_err(|_| self.closed())?;
-        let (answer, _work) = answer.await.map_err(|_| self.closed())?;
-        answer
+        self.ask(self.writes.as_ref(), work, waits).await
     }
 
     async fn read<F, T>(&self, work: F) -> BrokerResult<T>
@@ -211,16 +204,23 @@ impl SqliteBroker {
         F: FnMut(&mut Reading) -> Outcome<T> + Send + 'static,
         T: Send + 'static,
     {
-        self.ask(self.reads.as_ref(), work).await
+        self.ask(self.reads.as_ref(), work, Waits::Never).await
     }
 
-    async fn ask<F, T>(&self, readers: Option<&mpsc::Sender<ReadJob>>, work: F) -> BrokerResult<T>
+    /// Has a thread do something with what it owns.
+    async fn ask<C, F, T>(
+        &self,
+        thread: Option<&mpsc::Sender<Box<dyn Job<C>>>>,
+        work: F,
+        waits: Waits,
+    ) -> BrokerResult<T>
     where
-        F: FnMut(&mut Reading) -> Outcome<T> + Send + 'static,
+        C: 'static,
+        F: FnMut(&mut C) -> Outcome<T> + Send + 'static,
         T: Send + 'static,
     {
-        let (call, answer) = Call::new(work, Waits::Never);
-        readers
+        let (call, answer) = Call::new(work, waits);
+        thread
             .ok_or_else(|| self.closed())?
             .send(Box::new(call))
             .await
@@ -296,24 +296,19 @@ impl Broker for SqliteBroker {
             return Ok(claimed);
         }
         let read = move |on: &mut Reading| leased.read(on);
-        let starts = self.ask(self.claims.as_ref(), read).await?;
+        let starts = self.ask(self.claims.as_ref(), read, Waits::Never).await?;
         if starts.iter().any(|start| start.must_last) {
             self.put(|_| Ok(()), Waits::BeforeAnswer).await?;
         }
         self.own_leases
             .keep(starts.iter().filter_map(|start| start.own));
-        let somebody_listens = self.events.receiver_count() > 0;
-        for Start { run, token, .. } in starts {
-            if somebody_listens {
-                // They may be gone by now.
-                let _ = self.events.send(Event::Started {
-                    run: run.id,
-                    task: run.task.clone(),
-                    attempt: run.attempt,
-                });
-            }
-            claimed.runs.push((run, token));
+        if self.events.receiver_count() > 0 {
+            tell(&self.events, starts.iter().map(Start::event));
         }
+        claimed.runs = starts
+            .into_iter()
+            .map(|start| (start.run, start.token))
+            .collect();
         Ok(claimed)
     }
 

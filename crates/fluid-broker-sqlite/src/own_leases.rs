@@ -1,6 +1,6 @@
 //! What is remembered of the leases that this broker gave, so that the end of a run needs no question first.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fluid_core::{LeaseRef, LeaseToken, RunId};
 use foldhash::HashMap;
@@ -31,21 +31,21 @@ pub(crate) struct OwnLeases {
 }
 
 impl OwnLeases {
+    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, OwnLease>> {
+        self.of_runs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn keep(&self, leases: impl IntoIterator<Item = (RunId, OwnLease)>) {
-        let mut of_runs = self.of_runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut of_runs = self.lock();
         if of_runs.len() >= KEPT {
             of_runs.clear();
         }
         of_runs.extend(leases);
     }
 
-    /// Forgets the leases and gives those that are the ones.
-    pub(crate) fn take(&self, leases: impl IntoIterator<Item = LeaseRef>) -> Vec<Option<OwnLease>> {
-        let mut of_runs = self.of_runs.lock().unwrap_or_else(PoisonError::into_inner);
-        let take = |lease: LeaseRef| {
-            let own = of_runs.remove(&lease.run)?;
-            (own.token == lease.token).then_some(own)
-        };
-        leases.into_iter().map(take).collect()
+    /// Forgets the lease and gives it, if it is the one.
+    pub(crate) fn take(&self, lease: LeaseRef) -> Option<OwnLease> {
+        let own = self.lock().remove(&lease.run)?;
+        (own.token == lease.token).then_some(own)
     }
 }

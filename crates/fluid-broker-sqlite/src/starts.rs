@@ -1,6 +1,6 @@
 //! The runs that one claim hands out: leased together by the writer, and read beside it once that is committed.
 
-use fluid_core::{ClaimRequest, ConsumerId, LeaseToken, RunId, RunState, TaskRun};
+use fluid_core::{ClaimRequest, ConsumerId, Event, LeaseToken, RunId, RunState, TaskRun};
 use foldhash::HashSet;
 use rusqlite::{Connection, Row, params_from_iter};
 
@@ -148,6 +148,16 @@ pub(crate) struct Start {
     pub(crate) must_last: bool,
     /// What is remembered of the lease, if its end needs no question first.
     pub(crate) own: Option<(RunId, OwnLease)>,
+}
+
+impl Start {
+    pub(crate) fn event(&self) -> Event {
+        Event::Started {
+            run: self.run.id,
+            task: self.run.task.clone(),
+            attempt: self.run.attempt,
+        }
+    }
 }
 
 impl Leased {

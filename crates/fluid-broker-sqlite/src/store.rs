@@ -181,7 +181,7 @@ impl Writing {
     }
 }
 
-pub(crate) fn tell(events: &broadcast::Sender<Event>, all: Vec<Event>) {
+pub(crate) fn tell(events: &broadcast::Sender<Event>, all: impl IntoIterator<Item = Event>) {
     for event in all {
         // Nobody listening is no fault.
         let _ = events.send(event);

@@ -1,16 +1,11 @@
 //! Requests that are asked until there is an answer.
 
-use std::time::Duration;
-
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
 use crate::execution::Attempt;
 use crate::fault::Fault;
-use crate::pace::Pace;
-
-/// How long a refusal must go on before it is believed: a server that has just started refuses everything.
-const DISBELIEF: Duration = Duration::from_secs(3);
+use crate::pace::{DISBELIEF, Pace};
 
 /// Why a request was given up.
 pub(crate) enum Unwilling {

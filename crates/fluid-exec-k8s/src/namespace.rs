@@ -19,13 +19,11 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::cluster::Cluster;
 use crate::fault::{Fault, chain};
 use crate::identity::RUN_LABEL;
-use crate::pace::Pace;
+use crate::pace::{DISBELIEF, Pace};
 use crate::store::{Store, Subscription};
 use crate::view::{Job, Pod, jobs, pods, resource};
 
-/// How long refusals must go on before they are believed: a server that has just started refuses everything.
-const DISBELIEF: Duration = Duration::from_secs(3);
-/// The same for what was granted before.
+/// How long refusals must go on before they are believed of what was granted before.
 const LONG_DISBELIEF: Duration = Duration::from_secs(60);
 /// How often to ask again for what is refused.
 const REFUSED_PAUSE: Duration = Duration::from_secs(30);

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cluster::Cluster;
 use crate::fault::Fault;
 use crate::lines::{Again, Line, Lines, Position};
-use crate::pace::Pace;
+use crate::pace::{DISBELIEF, Pace};
 use crate::sight::{Main, PodSight};
 use crate::store::Subscription;
 
@@ -36,8 +36,6 @@ const REFUSED_PAUSE: Duration = Duration::from_secs(60);
 const LAST_TRIES: u32 = 2;
 /// How long lines that a container has printed may take into its log: a busy node writes them after the container's end.
 const LAST_LINES: Duration = Duration::from_secs(10);
-/// How long a refusal must go on before it is believed: a server that has just started refuses everything.
-const DISBELIEF: Duration = Duration::from_secs(3);
 
 /// What the logs of one executor share.
 #[derive(Debug)]

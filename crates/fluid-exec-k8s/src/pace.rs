@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+/// How long a refusal must go on before it is believed: a server that has just started refuses everything.
+pub(crate) const DISBELIEF: Duration = Duration::from_secs(3);
+
 const FIRST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(5);
 
