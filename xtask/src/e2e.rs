@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use anyhow::Context;
 use serde_json::Value;
 
-use crate::process::{cargo, output};
+use crate::process::{MANIFEST, cargo, output, root};
 
 /// The Kubernetes executor's own tests on a cluster.
 const TESTS: &str = "cluster";
@@ -44,6 +44,7 @@ pub(crate) fn run_command(arguments: &Arguments) -> anyhow::Result<()> {
     let error = Command::new(&program)
         .args(&arguments.arguments)
         .env("FLUID_SUITE_TESTS", tests)
+        .env(MANIFEST, root().join("tests/e2e"))
         .exec();
     Err(error).with_context(|| format!("could not start {program}"))
 }

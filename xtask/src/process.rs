@@ -1,14 +1,19 @@
 //! Starting programs and stopping at the first that fails.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, bail};
 
+/// Where cargo says a package is. What it said when this was compiled may be another checkout that shares the target
+/// folder.
+pub(crate) const MANIFEST: &str = "CARGO_MANIFEST_DIR";
+
 /// The root of the checkout.
 pub(crate) fn root() -> PathBuf {
-    let manifest = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    manifest.parent().map(PathBuf::from).unwrap_or(manifest)
+    let manifest = std::env::var_os(MANIFEST).map(PathBuf::from);
+    let root = manifest.as_deref().and_then(Path::parent);
+    root.map_or_else(|| PathBuf::from("."), PathBuf::from)
 }
 
 /// The cargo that runs this xtask.

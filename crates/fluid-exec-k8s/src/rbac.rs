@@ -171,10 +171,8 @@ mod tests {
 
     #[test]
     fn the_minimal_role_of_deploy_is_the_one_that_is_printed() {
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../deploy/rbac-minimal.yaml"
-        );
+        let crate_folder = std::env::var("CARGO_MANIFEST_DIR").unwrap();
+        let path = format!("{crate_folder}/../../deploy/rbac-minimal.yaml");
         let deployed = rules(&std::fs::read_to_string(path).unwrap());
         assert_eq!(deployed, rules(&role("workers", &["fluid-task"])));
         assert_eq!(deployed.len(), RIGHTS.len());

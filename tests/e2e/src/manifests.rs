@@ -1,6 +1,6 @@
 //! The files of deploy/, and applying such objects.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
@@ -22,8 +22,14 @@ pub(crate) fn parse(text: &str) -> anyhow::Result<Vec<Value>> {
     Ok(serde_saphyr::from_multiple(text)?)
 }
 
+/// Where this package is: cargo and `cargo xtask e2e` say it, and checkouts may share what was compiled.
+pub(crate) fn crate_folder() -> PathBuf {
+    let said = std::env::var_os("CARGO_MANIFEST_DIR");
+    said.map_or_else(|| PathBuf::from("tests/e2e"), PathBuf::from)
+}
+
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy")
+    crate_folder().join("../../deploy")
 }
 
 /// Creates or changes an object; its own namespace wins over `namespace`.

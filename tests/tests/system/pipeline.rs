@@ -10,7 +10,7 @@ use fluid_system_tests::{Process, Workplace};
 use crate::seen::{open, runs, until};
 
 fn checkout() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap())
         .parent()
         .unwrap()
         .to_owned()

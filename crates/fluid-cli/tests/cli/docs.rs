@@ -9,7 +9,8 @@ use crate::help::every_help;
 use crate::place::Place;
 
 fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    // Not as compiled: checkouts may share a target folder.
+    Path::new(&std::env::var_os("CARGO_MANIFEST_DIR").unwrap()).join("../..")
 }
 
 fn page(name: &str) -> String {

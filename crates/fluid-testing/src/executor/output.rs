@@ -42,7 +42,9 @@ pub(super) async fn a_reader_that_is_behind_loses_nothing(stage: Stage<'_>) {
     let lines = attempt.news.lines_of(LogStream::Stdout);
     assert_eq!(
         (lines.len(), lines.last().copied()),
-        (20_000, Some("line 20000"))
+        (20_000, Some("line 20000")),
+        "{:?}",
+        attempt.news.lines_of(LogStream::System)
     );
 }
 

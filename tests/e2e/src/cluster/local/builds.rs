@@ -1,4 +1,4 @@
-//! Kubernetes and etcd, built once from their public Go modules and kept outside the checkout by version.
+//! Kubernetes, etcd, containerd and kwok, built once from their public Go modules and kept outside the checkout by version.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -7,8 +7,11 @@ use std::time::Instant;
 use anyhow::{Context, bail};
 use tokio::process::Command;
 
+use crate::manifests::crate_folder;
+
 const KUBERNETES: &str = "k8s.io/kubernetes";
 const ETCD: &str = "go.etcd.io/etcd/server/v3";
+const CONTAINERD: &str = "github.com/containerd/containerd/v2";
 const KWOK: &str = "sigs.k8s.io/kwok";
 
 /// The Kubernetes programs of a cluster.
@@ -19,6 +22,9 @@ const PROGRAMS: &[&str] = &[
     "kubelet",
     "kubectl",
 ];
+
+/// The programs of containerd.
+const RUNTIME: &[&str] = &["containerd", "containerd-shim-runc-v2", "ctr"];
 
 /// The releases that have a folder in tests/e2e/go, newest first.
 pub(crate) fn releases() -> anyhow::Result<Vec<String>> {
@@ -41,6 +47,7 @@ pub(super) struct Builds {
     pub(super) version: String,
     kubernetes: PathBuf,
     etcd: PathBuf,
+    containerd: PathBuf,
     kwok: PathBuf,
 }
 
@@ -72,6 +79,13 @@ impl Builds {
         let module = modules().join("etcd");
         let etcd = cache()?.join(format!("etcd-{}/bin/etcd", required(&module, ETCD)?));
         build(&module, ETCD, "", &etcd).await?;
+        let module = modules().join("containerd");
+        let containerd =
+            cache()?.join(format!("containerd-{}/bin", required(&module, CONTAINERD)?));
+        for program in RUNTIME {
+            let package = format!("{CONTAINERD}/cmd/{program}");
+            build(&module, &package, "", &containerd.join(program)).await?;
+        }
         let module = modules().join("kwok");
         let kwok = cache()?.join(format!("kwok-{}/bin/kwok", required(&module, KWOK)?));
         build(&module, &format!("{KWOK}/cmd/kwok"), "", &kwok).await?;
@@ -79,6 +93,7 @@ impl Builds {
             version,
             kubernetes,
             etcd,
+            containerd,
             kwok,
         })
     }
@@ -89,6 +104,10 @@ impl Builds {
 
     pub(super) fn etcd(&self) -> &Path {
         &self.etcd
+    }
+
+    pub(super) fn containerd(&self, program: &str) -> PathBuf {
+        self.containerd.join(program)
     }
 
     pub(super) fn kwok(&self) -> &Path {
@@ -121,7 +140,8 @@ async fn build(module: &Path, package: &str, flags: &str, program: &Path) -> any
     let start = Instant::now();
     let half = folder.join(format!("{name}.building"));
     let status = Command::new("go")
-        .args(["build", "-trimpath", "-ldflags"])
+        // Without what containerd would need C libraries for.
+        .args(["build", "-trimpath", "-tags=no_btrfs,no_zfs", "-ldflags"])
         .arg(format!("-s -w {flags}"))
         .arg("-o")
         .arg(&half)
@@ -160,7 +180,7 @@ fn required(module: &Path, name: &str) -> anyhow::Result<String> {
 }
 
 fn modules() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("go")
+    crate_folder().join("go")
 }
 
 /// Where slow builds are kept between checkouts.

@@ -66,7 +66,7 @@ impl Local {
         }
         node::remove(&layout.folder).await?;
         fs::create_dir_all(&layout.folder)?;
-        layout.prepare(PAUSE)?;
+        layout.prepare(PAUSE, &builds)?;
         let server = format!("https://{}:6443", node::NODE);
         pki::write(&layout.pki(""), &server, &node::server_addresses())?;
         let node = Node::create(&layout.folder, &layout.etcd()).await?;
@@ -158,7 +158,7 @@ impl Local {
 
     /// Makes the images of a docker archive known to the node.
     pub(crate) async fn load(&self, archive: &Path) -> anyhow::Result<()> {
-        let mut import = tokio::process::Command::new("ctr");
+        let mut import = tokio::process::Command::new(self.services.containerd("ctr"));
         import.arg("--address").arg(self.layout.containerd_socket());
         import.args(["--namespace", "k8s.io", "images", "import"]);
         run(import.arg(archive)).await

@@ -7,8 +7,6 @@ use crate::programs::{exists, run};
 
 /// Where Debian has what is not on the path, and the package that brings it.
 const NEEDED: &[(&str, &str)] = &[
-    ("containerd", "containerd"),
-    ("ctr", "containerd"),
     ("runc", "runc"),
     ("iptables", "iptables"),
     ("ip", "iproute2"),

@@ -92,7 +92,7 @@ impl Layout {
     }
 
     /// Makes the folders and the configuration files.
-    pub(super) fn prepare(&self, pause_image: &str) -> anyhow::Result<()> {
+    pub(super) fn prepare(&self, pause_image: &str, builds: &Builds) -> anyhow::Result<()> {
         for name in ["log", "run", "etcd", "cni", "pki"] {
             fs::create_dir_all(self.folder.join(name))?;
         }
@@ -109,7 +109,7 @@ impl Layout {
         )?;
         fs::write(
             self.folder.join("containerd.toml"),
-            self.containerd(pause_image),
+            self.containerd(pause_image, builds),
         )?;
         fs::write(self.folder.join("kubelet.json"), self.kubelet().to_string())?;
         fs::write(self.folder.join("kwok.yaml"), include_str!("kwok.yaml"))?;
@@ -117,33 +117,44 @@ impl Layout {
         Ok(())
     }
 
-    fn containerd(&self, pause_image: &str) -> String {
+    fn containerd(&self, pause_image: &str, builds: &Builds) -> String {
         let folder = self.folder.display();
         format!(
-            r#"version = 2
+            r#"version = 4
 root = "{folder}/containerd"
 state = "{folder}/run/containerd"
+imports = []
 
-[grpc]
+[plugins."io.containerd.server.v1.grpc"]
 address = "{socket}"
+
+[plugins."io.containerd.server.v1.ttrpc"]
+address = "{socket}.ttrpc"
 
 [plugins."io.containerd.internal.v1.opt"]
 path = "{folder}/containerd/opt"
 
-[plugins."io.containerd.grpc.v1.cri"]
-sandbox_image = "{pause_image}"
+[plugins."io.containerd.nri.v1.nri"]
+disable = true
+
+[plugins."io.containerd.cri.v1.images".pinned_images]
+sandbox = "{pause_image}"
+
+[plugins."io.containerd.cri.v1.runtime"]
 disable_apparmor = true
 restrict_oom_score_adj = true
 netns_mounts_under_state_dir = true
 
-[plugins."io.containerd.grpc.v1.cri".cni]
-bin_dir = "{CNI}"
+[plugins."io.containerd.cri.v1.runtime".cni]
+bin_dirs = ["{CNI}"]
 conf_dir = "{folder}/cni"
 
-[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
 runtime_type = "io.containerd.runc.v2"
+runtime_path = "{shim}"
 "#,
             socket = self.containerd_socket().display(),
+            shim = builds.containerd("containerd-shim-runc-v2").display(),
         )
     }
 
@@ -200,6 +211,11 @@ impl Services {
             builds,
             children: Mutex::default(),
         }
+    }
+
+    /// Where a program of containerd is.
+    pub(super) fn containerd(&self, program: &str) -> PathBuf {
+        self.builds.containerd(program)
     }
 
     /// Starts a program that is not running. It ends with the node, not with this process.
@@ -352,7 +368,7 @@ impl Services {
         let program = match service {
             Service::Etcd => self.builds.etcd().to_owned(),
             Service::Kwok => self.builds.kwok().to_owned(),
-            Service::Containerd => PathBuf::from("containerd"),
+            Service::Containerd => self.builds.containerd("containerd"),
             other => self.builds.kubernetes(other.name()),
         };
         (program, arguments)
