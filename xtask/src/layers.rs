@@ -13,6 +13,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("fluid-testing", &["fluid-core"]),
     ("fluid-scheduler", &["fluid-core"]),
     ("fluid-broker-sqlite", &["fluid-core"]),
+    ("fluid-broker-redis", &["fluid-core"]),
+    ("fluid-broker-postgres", &["fluid-core"]),
     ("fluid-exec-local", &["fluid-core"]),
     ("fluid-exec-k8s", &["fluid-core"]),
     (
@@ -21,6 +23,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "fluid-core",
             "fluid-scheduler",
             "fluid-broker-sqlite",
+            "fluid-broker-redis",
+            "fluid-broker-postgres",
             "fluid-exec-local",
             "fluid-exec-k8s",
         ],
@@ -28,7 +32,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// What an application on the queue alone must not compile.
-const ONLY_WHERE_ASKED_FOR: &[&str] = &["kube", "k8s-openapi", "axum", "hyper", "redis", "sqlx"];
+const ONLY_WHERE_ASKED_FOR: &[&str] = &["kube", "k8s-openapi", "axum", "hyper", "redis", "tokio-postgres"];
 
 /// Fails with the first crate that reaches up or sideways.
 pub(crate) fn check() -> anyhow::Result<()> {

@@ -1,0 +1,1 @@
+//! A PostgreSQL of one test program.
