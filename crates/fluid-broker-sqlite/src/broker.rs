@@ -11,9 +11,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fluid_core::{
     Attempt, Broker, BrokerError, BrokerResult, Cancelled, ClaimRequest, Claimed, Clock,
-    ConsumerId, ConsumerInfo, Enqueued, Event, Finish, Finished, LeaseRef, LeaseStatus, LogBatch,
-    NewRun, Page, QueueName, Report, RunFilter, RunId, Settings, Stats, StoredLine, TaskName,
-    TaskRun, Tick, Ticked,
+    ConsumerId, ConsumerInfo, Enqueued, Event, ExportedRun, Finish, Finished, LeaseRef,
+    LeaseStatus, LogBatch, NewRun, Page, QueueName, Report, RunFilter, RunId, RunState, Settings,
+    Stats, StoredLine, TaskName, TaskRun, Tick, Ticked,
 };
 use jiff::Timestamp;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -28,7 +28,7 @@ use crate::store::{Call, Job, Reading, Writing, tell};
 use crate::writer::{self, WriteJob, Writer};
 use crate::{
     attempt, cancel, claim, connection, enqueue, history, lease, logs, presence, purge, query,
-    settings, stats, tick, watch,
+    settings, stats, tick, transfer, watch,
 };
 
 /// Events that a subscriber may be behind.
@@ -393,6 +393,27 @@ impl Broker for SqliteBroker {
     ) -> BrokerResult<Page> {
         self.read(move |on| query::list(on, &filter, before, limit))
             .await
+    }
+
+    async fn export(&self, after: Option<RunId>, limit: usize) -> BrokerResult<Vec<ExportedRun>> {
+        let now = self.clock.now().as_microsecond();
+        self.read(move |on| transfer::export(on, after, limit, now))
+            .await
+    }
+
+    async fn import(
+        &self,
+        runs: Vec<ExportedRun>,
+        ticks: BTreeMap<TaskName, Timestamp>,
+    ) -> BrokerResult<usize> {
+        if let Some(running) = runs.iter().find(|one| one.run.state == RunState::Running) {
+            return Err(BrokerError::Invalid {
+                broker: self.url.clone(),
+                reason: running.still_runs(),
+            });
+        }
+        let work = move |on: &mut Writing| transfer::import(on, &runs, &ticks);
+        self.put(work, Waits::BeforeAnswer).await
     }
 
     async fn stats(&self) -> BrokerResult<Stats> {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::iter;
 
-use fluid_core::{Due, Enqueued, NewRun, RunFilter, RunId, Trigger, Unique};
+use fluid_core::{Due, Enqueued, NewRun, Params, RunFilter, RunId, Trigger, Unique};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{OptionalExtension, params_from_iter};
 
@@ -131,12 +131,7 @@ impl<'a> NewRow<'a> {
             let lane = Lane::new(kind, task, queue);
             (Stored::Queued, lane.first + run.priority.code())
         };
-        let secrets = match run.params.secret_paths() {
-            [] => None,
-            paths => Some(serde_json::to_string(paths).map_err(|error| {
-                Fault::Corrupt(format!("the places of secrets can't be written: {error}"))
-            })?),
-        };
+        let secrets = secrets_text(&run.params)?;
         Ok(Self {
             run,
             task,
@@ -183,6 +178,16 @@ impl<'a> NewRow<'a> {
     }
 }
 
+/// The places of secrets, as the file has them.
+pub(crate) fn secrets_text(params: &Params) -> Outcome<Option<String>> {
+    match params.secret_paths() {
+        [] => Ok(None),
+        paths => serde_json::to_string(paths).map(Some).map_err(|error| {
+            Fault::Corrupt(format!("the places of secrets can't be written: {error}"))
+        }),
+    }
+}
+
 fn number(number: i64) -> ToSqlOutput<'static> {
     ToSqlOutput::Borrowed(ValueRef::Integer(number))
 }
@@ -196,7 +201,7 @@ fn id(run: Option<&RunId>) -> ToSqlOutput<'_> {
 }
 
 /// The run that a unique key belongs to now.
-fn holder(on: &Writing, task: i64, key: &str) -> Outcome<Option<RunId>> {
+pub(crate) fn holder(on: &Writing, task: i64, key: &str) -> Outcome<Option<RunId>> {
     let mut get = on.base.connection.prepare_cached(sql::UNIQUE_GET)?;
     let found = get
         .query_row((task, key), |row| {

@@ -17,9 +17,11 @@ pub(crate) fn attempts(on: &mut Reading, run: RunId) -> Outcome<Vec<Attempt>> {
         sql::RUN_BY_ID,
         run.as_bytes(),
     )?;
-    let Some(record) = record else {
-        return Ok(Vec::new());
-    };
+    record.map_or_else(|| Ok(Vec::new()), |record| of(on, record))
+}
+
+/// The attempts of a run that was read.
+pub(crate) fn of(on: &Reading, record: Record) -> Outcome<Vec<Attempt>> {
     let mut get = on.connection.prepare_cached(sql::ATTEMPTS)?;
     let mut rows = get.query([record.seq])?;
     let mut attempts = Vec::new();

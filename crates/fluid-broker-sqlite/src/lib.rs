@@ -90,6 +90,7 @@ mod state;
 mod stats;
 mod store;
 mod tick;
+mod transfer;
 mod watch;
 mod writer;
 

@@ -202,6 +202,13 @@ statements! {
     CLAIMED = "SELECT seq, lease_token, id, params, secrets, created_at, unique_key IS NOT NULL, attempt, failures, \
                interruptions, max_interruptions, cancel_requested, trigger, started_at, execution, parent, root, \
                retry_of, error FROM runs WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq";
+    /// Runs from another broker, as they are.
+    RUN_TAKE_OVER = "INSERT INTO runs (id, place, at, state, task, queue, priority, ckey, due_at, lease_token, attempt, \
+                     failures, interruptions, max_interruptions, cancel_requested, trigger, created_at, started_at, \
+                     consumer, execution, unique_key, parent, root, retry_of, params, secrets, result, error) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, 2305843009213693952, ?10, ?11, ?12, ?13, ?14, ?15, ?16, \
+                     ?17, ifnull(?18, 256), ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26, ?27) ON CONFLICT (id) DO NOTHING";
+    OLDEST_AFTER = concat!("SELECT ", run_columns!(), " FROM runs INDEXED BY runs_id WHERE id > ?1 ORDER BY id LIMIT ?2");
     RUN_BY_ID = concat!("SELECT ", run_columns!(), " FROM runs WHERE id = ?1");
     /// What [`Current`](crate::current::Current) is read from.
     CURRENT_BY_ID = concat!("SELECT ", current_columns!(), " FROM runs WHERE id = ?1");
@@ -291,6 +298,10 @@ statements! {
     ATTEMPTS_DROP = "DELETE FROM attempts WHERE run = ?1";
 
     UNIQUE_GET = "SELECT run, frees_at, finished FROM uniques WHERE task = ?1 AND key = ?2";
+    /// The key that the run ?1 holds at ?2.
+    UNIQUE_OF = "SELECT u.key, u.frees_at FROM runs r JOIN uniques u \
+                 ON u.task = r.task AND u.key = r.unique_key AND u.run = r.id \
+                 WHERE r.seq = ?1 AND r.unique_key IS NOT NULL AND (u.finished = 0 OR u.frees_at > ?2)";
     UNIQUE_PUT = "INSERT INTO uniques (task, key, run, frees_at, finished) VALUES (?1, ?2, ?3, ?4, 0) \
                   ON CONFLICT (task, key) DO UPDATE SET run = excluded.run, frees_at = excluded.frees_at, finished = 0";
     UNIQUE_FREE = "DELETE FROM uniques WHERE task = ?1 AND key = ?2 AND run = ?3 \

@@ -82,6 +82,13 @@ impl Bar {
         sleep_until(self.due).await;
     }
 
+    /// Shows it if it is time to.
+    pub(crate) fn show_when_late(&mut self) {
+        if self.wanted && !self.shown && Instant::now() >= self.due {
+            self.show();
+        }
+    }
+
     /// Shows it from now on.
     pub(crate) fn show(&mut self) {
         self.shown = true;

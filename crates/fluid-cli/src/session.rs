@@ -66,13 +66,22 @@ impl Session {
             .broker_wanted
             .as_ref()
             .map(|(url, origin)| (url.as_str(), *origin));
-        let current = std::env::current_dir()
-            .map_err(|error| Failure::usage("the current directory is gone").caused_by(&error))?;
-        let directory = self.file.as_deref().and_then(|file| file.parent());
         if wanted.is_none() {
             self.require_file()?;
         }
-        detector::broker(wanted.or(file), &current, directory)
+        self.choose(wanted.or(file))
+    }
+
+    /// The broker that is named for itself.
+    pub(crate) fn broker_named(&self, url: &str, origin: Origin) -> Result<BrokerChoice, Failure> {
+        self.choose(Some((url, origin)))
+    }
+
+    fn choose(&self, wanted: Option<(&str, Origin)>) -> Result<BrokerChoice, Failure> {
+        let current = std::env::current_dir()
+            .map_err(|error| Failure::usage("the current directory is gone").caused_by(&error))?;
+        let directory = self.file.as_deref().and_then(|file| file.parent());
+        detector::broker(wanted, &current, directory)
     }
 
     /// Which executor for `cpu_bound` tasks, and why.

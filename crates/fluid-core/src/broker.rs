@@ -19,7 +19,7 @@ use crate::executor::LeaseRef;
 use crate::id::{ConsumerId, LeaseToken, QueueName, RunId, TaskName};
 use crate::json::JsonText;
 use crate::policy::RateLimit;
-use crate::run::{Attempt, LogLine, NewRun, Progress, TaskRun};
+use crate::run::{Attempt, AttemptOutcome, LogLine, NewRun, Progress, TaskRun};
 use crate::state::RunState;
 use crate::task::ExecutorKind;
 
@@ -423,6 +423,53 @@ impl RunFilter {
     }
 }
 
+/// A run with all that belongs to it but its log, as one broker hands it to another.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct ExportedRun {
+    /// The run.
+    pub run: TaskRun,
+    /// Its unique key, if it still holds one.
+    pub unique: Option<HeldKey>,
+    /// Its attempts, as [`Broker::attempts`] tells them.
+    pub attempts: Vec<Attempt>,
+}
+
+impl ExportedRun {
+    /// A run with its key and its attempts.
+    pub fn new(run: TaskRun, unique: Option<HeldKey>, attempts: Vec<Attempt>) -> Self {
+        Self {
+            run,
+            unique,
+            attempts,
+        }
+    }
+
+    /// Why [`Broker::import`] refuses a run that is running.
+    pub fn still_runs(&self) -> String {
+        format!(
+            "run {} is running: wait for its end, or stop its consumer and let its lease run out",
+            self.run.id
+        )
+    }
+
+    /// Whether its attempt [waits to be adopted](TaskLimits::survives_consumer).
+    pub fn is_adoptable(&self) -> bool {
+        let last = self.attempts.last();
+        self.run.state == RunState::Queued
+            && last.is_some_and(|attempt| attempt.outcome == AttemptOutcome::Running)
+    }
+}
+
+/// A unique key that belongs to a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldKey {
+    /// What is compared, within the task.
+    pub key: Arc<str>,
+    /// Until when it is held though the run ended; `None`: until the run ends.
+    pub until: Option<Timestamp>,
+}
+
 /// A page of runs, newest first. It stays right while runs are added: a run never moves to another page.
 #[derive(Debug, Clone, Default)]
 pub struct Page {
@@ -639,6 +686,21 @@ pub trait Broker: Send + Sync + Debug + 'static {
         before: Option<RunId>,
         limit: usize,
     ) -> BrokerResult<Page>;
+
+    /// Runs with ids larger than `after`, by ascending id, at most `limit`: for [`import`](Self::import) elsewhere.
+    async fn export(&self, after: Option<RunId>, limit: usize) -> BrokerResult<Vec<ExportedRun>>;
+
+    /// Takes over what another broker exported, as it is; runs that wait keep their due time and arrive in the order of
+    /// `runs`. A run that is here already stays as it is, so that an import may be sent again, and so does the owner of
+    /// a unique key. `ticks` are seen from now on, without a run. How many runs were new.
+    ///
+    /// # Errors
+    /// [`BrokerError::Invalid`] for a run that is running: its consumer would end it where it came from.
+    async fn import(
+        &self,
+        runs: Vec<ExportedRun>,
+        ticks: BTreeMap<TaskName, Timestamp>,
+    ) -> BrokerResult<usize>;
 
     /// How many runs there are.
     async fn stats(&self) -> BrokerResult<Stats>;

@@ -51,8 +51,9 @@ mod task;
 
 pub use broker::{
     Broker, BrokerError, BrokerResult, Cancelled, ClaimRequest, Claimed, ConsumerInfo,
-    ConsumerTask, DEFAULT_LEASE, Enqueued, Event, Finish, Finished, LeaseStatus, LogBatch, LogCap,
-    Page, Report, RunFilter, Settings, Stats, StoredLine, TaskLimits, Tick, Ticked,
+    ConsumerTask, DEFAULT_LEASE, Enqueued, Event, ExportedRun, Finish, Finished, HeldKey,
+    LeaseStatus, LogBatch, LogCap, Page, Report, RunFilter, Settings, Stats, StoredLine,
+    TaskLimits, Tick, Ticked,
 };
 pub use clock::{Clock, SystemClock};
 pub use context::{ChildQueue, QueueRequest, RawContext, SharedState, TaskContext};

@@ -9,6 +9,7 @@ mod flag;
 mod params;
 mod property;
 mod task_call;
+mod transfer;
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
@@ -25,6 +26,7 @@ use crate::output::{Format, Output};
 pub(crate) use command::{EnqueueArgs, ExecArgs, command_for};
 pub(crate) use params::{ParamsArgs, read as read_params, read_all, read_one};
 pub(crate) use task_call::TaskCall;
+pub(crate) use transfer::MoveArgs;
 
 /// Tasks on a queue, carried out where they belong.
 #[derive(Debug, Parser)]
@@ -133,6 +135,10 @@ pub(crate) enum Action {
     Runs(RunsAction),
     /// Show the broker, the executor, the queues and the consumers
     Status,
+    /// Bring what the broker keeps to this version
+    Migrate,
+    /// Take all runs, their output and the schedules' state to another broker
+    Move(MoveArgs),
     /// Check and prepare a Kubernetes cluster
     #[command(subcommand)]
     K8s(K8sAction),

@@ -12,6 +12,7 @@ mod serve;
 mod status;
 mod story;
 mod tasks;
+mod transfer;
 
 use std::sync::Arc;
 
@@ -31,6 +32,8 @@ pub(crate) async fn run(session: Arc<Session>, action: Action) -> Done {
         Action::Resume(args) => tasks::pause(&session, &args, false).await,
         Action::Runs(action) => runs::run(&session, action).await,
         Action::Status => status::status(&session).await,
+        Action::Migrate => transfer::migrate(&session).await,
+        Action::Move(args) => transfer::transfer(&session, &args).await,
         #[cfg(feature = "k8s")]
         Action::K8s(action) => k8s::run(&session, &action).await,
         #[cfg(not(feature = "k8s"))]

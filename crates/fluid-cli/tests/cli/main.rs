@@ -13,6 +13,7 @@ mod exits;
 mod faults;
 mod help;
 mod init;
+mod moving;
 mod params;
 mod place;
 mod precedence;

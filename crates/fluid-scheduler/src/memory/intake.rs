@@ -58,7 +58,7 @@ impl Store {
     }
 
     /// Whether a run still holds its unique key.
-    fn holds_key(&self, run: RunId, now: Timestamp) -> bool {
+    pub(super) fn holds_key(&self, run: RunId, now: Timestamp) -> bool {
         self.entries.get(&run).is_some_and(|entry| {
             let until = entry.unique.as_ref().and_then(|(_, until)| *until);
             !entry.run.state.is_terminal() || until.is_some_and(|until| now < until)

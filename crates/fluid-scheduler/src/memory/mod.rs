@@ -11,6 +11,7 @@ mod query;
 mod rates;
 mod store;
 mod ticks;
+mod transfer;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,9 +21,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fluid_core::{
     Attempt, Broker, BrokerResult, Cancelled, ClaimRequest, Claimed, Clock, ConsumerId,
-    ConsumerInfo, Enqueued, Event, Finish, Finished, LeaseRef, LeaseStatus, LogBatch, LogCap,
-    NewRun, Page, QueueName, Report, RunFilter, RunId, Settings, Stats, StoredLine, SystemClock,
-    TaskName, TaskRun, Tick, Ticked,
+    ConsumerInfo, Enqueued, Event, ExportedRun, Finish, Finished, LeaseRef, LeaseStatus, LogBatch,
+    LogCap, NewRun, Page, QueueName, Report, RunFilter, RunId, Settings, Stats, StoredLine,
+    SystemClock, TaskName, TaskRun, Tick, Ticked,
 };
 use jiff::Timestamp;
 use tokio::sync::broadcast;
@@ -213,6 +214,18 @@ impl Broker for MemoryBroker {
         limit: usize,
     ) -> BrokerResult<Page> {
         Ok(self.with(|store, _| store.list(&filter, before, limit)))
+    }
+
+    async fn export(&self, after: Option<RunId>, limit: usize) -> BrokerResult<Vec<ExportedRun>> {
+        Ok(self.with(|store, now| store.export(after, limit, now)))
+    }
+
+    async fn import(
+        &self,
+        runs: Vec<ExportedRun>,
+        ticks: BTreeMap<TaskName, Timestamp>,
+    ) -> BrokerResult<usize> {
+        self.with(|store, now| store.import(runs, ticks, now))
     }
 
     async fn stats(&self) -> BrokerResult<Stats> {

@@ -71,6 +71,7 @@ mod settings;
 mod stage;
 mod stats;
 mod ticks;
+mod transfer;
 mod unique;
 mod upkeep;
 
@@ -320,6 +321,17 @@ macro_rules! __broker_cases {
                 the_newest_runs_are_done_once_more_first,
                 a_filter_chooses_what_is_done_once_more,
                 a_run_of_a_disabled_task_may_be_enqueued,
+            }
+            transfer {
+                an_exported_run_is_imported_as_it_was,
+                runs_are_exported_piece_by_piece,
+                an_import_sent_again_changes_nothing,
+                imported_runs_are_claimed_in_their_old_order,
+                an_imported_run_holds_its_key,
+                an_imported_attempt_is_adopted,
+                an_imported_tick_does_not_fire,
+                a_running_run_is_not_imported,
+                an_imported_run_takes_a_log,
             }
             races {
                 parallel_claims_never_bring_a_run_twice,
