@@ -19,7 +19,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::logging;
 use crate::output::Output;
-use crate::session::{CONFIG_VARIABLE, Session};
+use crate::session::{CONFIG_VARIABLE, REDIS_VARIABLE, Session};
 
 /// An application with tasks of its own, and the command line that all applications have.
 ///
@@ -183,6 +183,9 @@ impl App {
                 .broker
                 .filter(|url| !url.is_empty())
                 .map(|url| (url, broker_origin)),
+            redis_default: std::env::var(REDIS_VARIABLE)
+                .ok()
+                .filter(|url| cfg!(feature = "redis") && !url.is_empty()),
             executor_wanted: cli.global.executor.map(|kind| (kind, executor_origin)),
             manager: OnceCell::new(),
         };

@@ -76,16 +76,61 @@ pub(crate) fn executor(
 pub(crate) enum BrokerUrl {
     /// One SQLite file, by its absolute path.
     Sqlite(PathBuf),
+    /// A Redis or a Valkey, one or several.
+    Redis(ServerUrl),
+    /// A database of PostgreSQL.
+    Postgres(ServerUrl),
     /// The memory of this process.
     Memory,
+}
+
+impl BrokerUrl {
+    /// The URL with its password, for child processes; `None` for what they can't share.
+    pub(crate) fn exposed(&self) -> Option<String> {
+        match self {
+            Self::Sqlite(_) => Some(self.to_string()),
+            Self::Redis(url) | Self::Postgres(url) => Some(url.expose().to_owned()),
+            Self::Memory => None,
+        }
+    }
 }
 
 impl fmt::Display for BrokerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
+            Self::Redis(url) | Self::Postgres(url) => f.write_str(&without_secrets(url.expose())),
             Self::Memory => f.write_str("memory:"),
         }
+    }
+}
+
+/// The URL of a server, which may have a password in it.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct ServerUrl(String);
+
+impl ServerUrl {
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Which store this is, whoever asks: a prefix or schema in the query counts, who logs in does not.
+    #[cfg(feature = "k8s")]
+    pub(crate) fn identity(&self) -> String {
+        let query = self.0.split_once('?').map_or("", |(_, query)| query);
+        let store = query.split('&').filter(|pair| {
+            let name = pair.split('=').next().unwrap_or_default();
+            !["user", "password"].contains(&name)
+        });
+        let store = store.collect::<Vec<_>>().join("&");
+        let host = without_secrets(&self.0);
+        format!("{}?{store}", host.replace("[redacted]@", ""))
+    }
+}
+
+impl fmt::Debug for ServerUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&without_secrets(&self.0))
     }
 }
 
@@ -128,13 +173,15 @@ fn parse(url: &str, base: &Path) -> Result<BrokerUrl, Failure> {
     if matches!(url, "memory:" | "memory://" | "memory") {
         return Ok(BrokerUrl::Memory);
     }
-    let known = if cfg!(feature = "sqlite") {
-        "this build has sqlite://FILE and memory:"
-    } else {
-        "this build has memory:"
-    };
+    let known = format!("this build has {}", KNOWN.join(", "));
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme {
+        _ if cfg!(feature = "redis") && REDIS_SCHEMES.contains(&scheme) => {
+            Ok(BrokerUrl::Redis(ServerUrl(url.to_owned())))
+        }
+        "postgres" | "postgresql" if cfg!(feature = "postgres") => {
+            Ok(BrokerUrl::Postgres(ServerUrl(url.to_owned())))
+        }
         "sqlite" if cfg!(feature = "sqlite") => {
             let path = url.strip_prefix("sqlite:").unwrap_or_default();
             let path = path.strip_prefix("//").unwrap_or(path);
@@ -144,7 +191,9 @@ fn parse(url: &str, base: &Path) -> Result<BrokerUrl, Failure> {
             }
             Ok(BrokerUrl::Sqlite(base.join(path)))
         }
-        "sqlite" | "redis" | "rediss" | "postgres" | "postgresql" => {
+        _ if REDIS_SCHEMES.contains(&scheme)
+            || ["sqlite", "postgres", "postgresql"].contains(&scheme) =>
+        {
             Err(Failure::usage(format!("broker {} is not in this build", shown(url))).help(known))
         }
         _ => Err(
@@ -154,16 +203,41 @@ fn parse(url: &str, base: &Path) -> Result<BrokerUrl, Failure> {
     }
 }
 
+/// What a URL may begin with that names a Redis.
+const REDIS_SCHEMES: [&str; 6] = [
+    "redis",
+    "rediss",
+    "redis+sentinel",
+    "rediss+sentinel",
+    "redis+cluster",
+    "rediss+cluster",
+];
+
+/// The brokers of this build.
+const KNOWN: &[&str] = &[
+    #[cfg(feature = "sqlite")]
+    "sqlite://FILE",
+    #[cfg(feature = "redis")]
+    "redis://HOST",
+    #[cfg(feature = "postgres")]
+    "postgres://HOST/DATABASE",
+    "memory:",
+];
+
 /// A URL to show: what stands before an `@`, and what follows a `?`, may be a password.
 pub(crate) fn shown(url: &str) -> String {
+    format!("{:?}", without_secrets(url))
+}
+
+fn without_secrets(url: &str) -> String {
     let (scheme, rest) = match url.split_once("://") {
         Some((scheme, rest)) => (format!("{scheme}://"), rest),
         None => (String::new(), url),
     };
     let rest = rest.split(['?', '#']).next().unwrap_or_default();
     match rest.rsplit_once('@') {
-        Some((_, host)) => format!("{:?}", format!("{scheme}[redacted]@{host}")),
-        None => format!("{:?}", format!("{scheme}{rest}")),
+        Some((_, host)) => format!("{scheme}[redacted]@{host}"),
+        None => format!("{scheme}{rest}"),
     }
 }
 
@@ -235,20 +309,41 @@ mod tests {
     }
 
     #[test]
-    fn a_broker_of_another_build_is_refused_without_its_password() {
+    #[cfg(feature = "k8s")]
+    fn a_server_is_the_same_whoever_logs_in() {
+        let identity = |url: &str| ServerUrl(url.to_owned()).identity();
+        assert_eq!(
+            identity("redis://me:hunter2@db:6379/1?prefix=a"),
+            "redis://db:6379/1?prefix=a"
+        );
+        assert_eq!(
+            identity("postgres://db/x?user=me&schema=s&password=hunter2"),
+            "postgres://db/x?schema=s"
+        );
+    }
+
+    #[test]
+    #[cfg(all(feature = "redis", feature = "postgres"))]
+    fn the_password_of_a_server_is_for_child_processes_alone() {
         for url in [
             "redis://:hunter2@localhost:6379",
+            "rediss://me:hunter2@localhost/3",
             "postgres://me:hunter2@db/x?password=hunter2",
-            "mysql://me:hunter2@db",
-            "hunter@2:x@y?hunter2",
         ] {
+            let wanted = Some((url, Origin::Flag("--broker")));
+            let choice = broker(wanted, Path::new("/"), None).unwrap();
+            assert!(!format!("{choice:?} {}", choice.url).contains("hunter2"));
+            assert_eq!(choice.url.exposed().as_deref(), Some(url));
+        }
+    }
+
+    #[test]
+    fn a_broker_of_no_build_is_refused_without_its_password() {
+        for url in ["mysql://me:hunter2@db", "hunter@2:x@y?hunter2"] {
             let error = broker(Some((url, Origin::Flag("--broker"))), Path::new("/"), None);
             let error = text(&error.unwrap_err());
             assert!(!error.contains("hunter2"), "{error}");
-            assert!(
-                error.contains("this build has sqlite://FILE and memory:"),
-                "{error}"
-            );
+            assert!(error.contains("this build has "), "{error}");
         }
     }
 }

@@ -41,10 +41,13 @@ pub(crate) fn in_cluster() -> bool {
 /// Whose Jobs these are: one identity for each broker. A broker of this machine is this pod's alone.
 fn owner(session: &Session) -> Result<String, Failure> {
     let url = session.broker_choice()?.url;
-    let host = match url {
-        BrokerUrl::Sqlite(_) | BrokerUrl::Memory => std::env::var("HOSTNAME").unwrap_or_default(),
-    };
-    Ok(format!("{host} {url}"))
+    Ok(match url {
+        BrokerUrl::Sqlite(_) | BrokerUrl::Memory => {
+            let host = std::env::var("HOSTNAME").unwrap_or_default();
+            format!("{host} {url}")
+        }
+        BrokerUrl::Redis(server) | BrokerUrl::Postgres(server) => server.identity(),
+    })
 }
 
 /// The tasks that become Jobs here, or would in a cluster.

@@ -19,6 +19,9 @@ pub(crate) const CONFIG_VARIABLE: &str = "FLUID_CONFIG";
 /// Names this binary to child processes.
 pub(crate) const CLI_VARIABLE: &str = "FLUID_CLI";
 
+/// The broker where nothing else names one.
+pub(crate) const REDIS_VARIABLE: &str = "REDIS_DEFAULT_URL";
+
 /// One call of the command line.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -36,6 +39,8 @@ pub(crate) struct Session {
     pub(crate) state: SharedState,
     /// `--broker` or its variable.
     pub(crate) broker_wanted: Option<(String, Origin)>,
+    /// What [`REDIS_VARIABLE`] says.
+    pub(crate) redis_default: Option<String>,
     /// `--executor` or its variable.
     pub(crate) executor_wanted: Option<(fluid_core::ExecutorKind, Origin)>,
     pub(crate) manager: OnceCell<TaskManager>,
@@ -66,10 +71,13 @@ impl Session {
             .broker_wanted
             .as_ref()
             .map(|(url, origin)| (url.as_str(), *origin));
-        if wanted.is_none() {
+        // As aio-fluid names it; who uses it for something else says more.
+        let legacy = self.redis_default.as_deref();
+        let legacy = legacy.map(|url| (url, Origin::Variable(REDIS_VARIABLE)));
+        if wanted.is_none() && legacy.is_none() {
             self.require_file()?;
         }
-        self.choose(wanted.or(file))
+        self.choose(wanted.or(file).or(legacy))
     }
 
     /// The broker that is named for itself.
@@ -133,11 +141,8 @@ impl Session {
     /// The executor of child processes. They find the broker, the file and this binary in their environment.
     pub(crate) fn subprocess_executor(&self) -> Result<SubprocessExecutor, Failure> {
         let mut subprocess = SubprocessExecutor::builder();
-        match self.broker_choice()?.url {
-            BrokerUrl::Memory => {}
-            url @ BrokerUrl::Sqlite(_) => {
-                subprocess = subprocess.env(child::BROKER_VARIABLE, url.to_string());
-            }
+        if let Some(url) = self.broker_choice()?.url.exposed() {
+            subprocess = subprocess.env(child::BROKER_VARIABLE, url);
         }
         if let Some(file) = &self.file {
             subprocess = subprocess.env(CONFIG_VARIABLE, file.to_string_lossy());
@@ -173,7 +178,7 @@ impl Session {
             return Err(
                 Failure::usage("broker memory: is only there inside one process")
                     .because("this command would look at a new, empty one")
-                    .help("use it with serve or exec, and a sqlite:// URL for everything else"),
+                    .help("use it with serve or exec, and another broker for everything else"),
             );
         }
         self.manager().await
@@ -219,7 +224,23 @@ pub(crate) async fn open(choice: &BrokerChoice) -> Result<Arc<dyn Broker>, Failu
                 fluid_broker_sqlite::SqliteBroker::open(options).await?,
             ))
         }
-        #[cfg(not(feature = "sqlite"))]
-        BrokerUrl::Sqlite(_) => Err(Failure::usage("broker sqlite:// is not in this build")),
+        #[cfg(feature = "redis")]
+        BrokerUrl::Redis(url) => {
+            let options = fluid_broker_redis::RedisOptions::from_url(url.expose())?;
+            Ok(Arc::new(
+                fluid_broker_redis::RedisBroker::open(options).await?,
+            ))
+        }
+        #[cfg(feature = "postgres")]
+        BrokerUrl::Postgres(url) => {
+            let options = fluid_broker_postgres::PostgresOptions::from_url(url.expose())?;
+            Ok(Arc::new(
+                fluid_broker_postgres::PostgresBroker::open(options).await?,
+            ))
+        }
+        #[cfg(not(all(feature = "sqlite", feature = "redis", feature = "postgres")))]
+        other => Err(Failure::usage(format!(
+            "broker {other} is not in this build"
+        ))),
     }
 }
