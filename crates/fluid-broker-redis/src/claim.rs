@@ -39,6 +39,8 @@ struct Asked<'a> {
     consumer: ConsumerId,
     number: u64,
     limit: usize,
+    /// It was asked for before.
+    again: bool,
     done: bool,
 }
 
@@ -54,12 +56,14 @@ impl Claims {
             let at = claims.iter().position(|(_, asked)| *asked <= limit)?;
             Some(claims.swap_remove(at))
         });
+        let again = before.is_some();
         let (number, limit) = before.unwrap_or_else(|| (fresh_number(), limit));
         let asked = Asked {
             claims: self,
             consumer: consumer.clone(),
             number,
             limit,
+            again,
             done: false,
         };
         (asked, std::mem::take(&mut state.answered))
@@ -98,26 +102,27 @@ impl RedisBroker {
         loop {
             let have = all.as_ref().map_or(0, |claimed| claimed.runs.len());
             let limit = (request.limit - have).min(AT_ONCE);
-            let some = match (self.lease_some(request, limit).await, all.take()) {
-                (Ok(some), None) => some,
-                (Ok(mut some), Some(before)) => {
-                    let mut runs = before.runs;
-                    runs.append(&mut some.runs);
-                    Claimed { runs, ..some }
-                }
+            let (some, more) = match self.lease_some(request, limit).await {
+                Ok(some) => some,
                 // What was leased before is not lost for what came after.
-                (Err(_), Some(before)) => return Ok(before),
-                (Err(error), None) => return Err(error),
+                Err(error) => return all.ok_or(error),
             };
-            let more = some.runs.len() - have == AT_ONCE && some.runs.len() < request.limit;
-            if !more {
-                return Ok(some);
+            let claimed = match all.take() {
+                Some(before) => Claimed {
+                    runs: before.runs.into_iter().chain(some.runs).collect(),
+                    ..some
+                },
+                None => some,
+            };
+            if !more || claimed.runs.len() >= request.limit {
+                return Ok(claimed);
             }
-            all = Some(some);
+            all = Some(claimed);
         }
     }
 
-    async fn lease_some(&self, request: &ClaimRequest, limit: usize) -> BrokerResult<Claimed> {
+    /// Leases some runs; whether there may be more.
+    async fn lease_some(&self, request: &ClaimRequest, limit: usize) -> BrokerResult<(Claimed, bool)> {
         let (asked, answered) = self.claims.ask(&request.consumer, limit);
         let (number, limit) = (asked.number, asked.limit);
         let answer = self
@@ -143,9 +148,11 @@ impl RedisBroker {
             })
             .await?;
         let (claimed, said) = self.read(|| read_claimed(answer, number, request))?;
+        // One that was asked for before brings what it leased then.
+        let more = claimed.runs.len() == AT_ONCE || asked.again;
         asked.answered();
         self.tell(&said);
-        Ok(claimed)
+        Ok((claimed, more))
     }
 }
 

@@ -85,7 +85,13 @@ impl Link {
         let mut live = self.connection().await?;
         check::advise(&mut live.connection, &self.url).await;
         let found = self
-            .try_again(&script::VERSION, |command| drop(command.arg(check::SCHEMA)), Lasts::No)
+            .try_again(
+                &script::VERSION,
+                |command| {
+                    command.arg(check::SCHEMA);
+                },
+                Lasts::No,
+            )
             .await?;
         let found: String = redis::from_redis_value(found).map_err(redis::RedisError::from)?;
         match found.parse() {

@@ -47,7 +47,7 @@ impl fmt::Debug for Place {
 
 fn invalid(reason: String) -> BrokerError {
     BrokerError::Invalid {
-        broker: "redis:".to_owned(),
+        broker: "redis".to_owned(),
         reason,
     }
 }
@@ -153,6 +153,10 @@ impl Place {
     }
 
     fn read_db(&mut self, db: &str) -> Result<(), BrokerError> {
+        if db.contains('@') {
+            // The rest of a password, most likely.
+            return Err(invalid("a '/' in a user or password is written as %2F".to_owned()));
+        }
         self.db = db.parse().ok().filter(|db| *db >= 0).ok_or_else(|| {
             invalid(format!("{db:?} is no number of a database: use 0, 1, 2 and so on, or leave it out"))
         })?;
@@ -244,6 +248,7 @@ mod tests {
             ("redis+sentinel://a", "names no primary"),
             ("redis+unix://", "names no socket"),
             ("redis://anna@localhost", "a user and no password"),
+            ("redis://anna:pass/word@localhost", "written as %2F"),
         ] {
             let error = Place::parse(url).unwrap_err().to_string();
             assert!(error.contains(hint), "{url}: {error}");

@@ -87,7 +87,7 @@ end
 local ended = {}
 added[P .. 'ended'] = ended
 local i = 0
-local lane_text, lane_end, l = '', 0, nil
+local lane_text, lane_end, l = nil, 0, nil
 while i < total do
   local kind, size, text, instead, delay = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
   at = at + 5
