@@ -1,0 +1,219 @@
+//! Claims.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use fluid_core::{
+    BrokerResult, ClaimRequest, Claimed, ConsumerId, LeaseToken, RateExceeded, RunState, TaskLimits, TaskRun,
+};
+use redis::{Cmd, Value};
+
+use crate::answer;
+use crate::broker::RedisBroker;
+use crate::fault::{Fault, Outcome};
+use crate::link::Lasts;
+use crate::record::{self, Names, instant, run_id, utf8};
+use crate::request::micros;
+use crate::script;
+
+/// How many runs one script leases. A token ends in three digits of its run's place.
+const AT_ONCE: usize = 1000;
+
+/// Numbers of claims are below this, so that a token fits 63 bits with three digits more.
+const NUMBERS: u64 = 9_000_000_000_000_000;
+
+/// Claims that were asked for: those that nobody answered are asked for again under their number, and brought to the
+/// same consumer; of those that were answered the server need not keep the answer.
+#[derive(Debug, Default)]
+pub(crate) struct Claims(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    unanswered: HashMap<ConsumerId, Vec<(u64, usize)>>,
+    answered: Vec<u64>,
+}
+
+/// A claim that waits for its answer.
+struct Asked<'a> {
+    claims: &'a Claims,
+    consumer: ConsumerId,
+    number: u64,
+    limit: usize,
+    /// It was asked for before.
+    again: bool,
+    done: bool,
+}
+
+impl Claims {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A claim of at most `limit` runs, and those that the server may forget.
+    fn ask(&self, consumer: &ConsumerId, limit: usize) -> (Asked<'_>, Vec<u64>) {
+        let mut state = self.lock();
+        let before = state.unanswered.get_mut(consumer).and_then(|claims| {
+            let at = claims.iter().position(|(_, asked)| *asked <= limit)?;
+            Some(claims.swap_remove(at))
+        });
+        let again = before.is_some();
+        let (number, limit) = before.unwrap_or_else(|| (fresh_number(), limit));
+        let asked = Asked {
+            claims: self,
+            consumer: consumer.clone(),
+            number,
+            limit,
+            again,
+            done: false,
+        };
+        (asked, std::mem::take(&mut state.answered))
+    }
+}
+
+impl Asked<'_> {
+    fn answered(mut self) {
+        self.done = true;
+        self.claims.lock().answered.push(self.number);
+    }
+}
+
+impl Drop for Asked<'_> {
+    fn drop(&mut self) {
+        if !self.done {
+            let mut state = self.claims.lock();
+            let claims = state.unanswered.entry(self.consumer.clone()).or_default();
+            claims.push((self.number, self.limit));
+            // Leases that nobody came back for end by themselves.
+            if claims.len() > 64 {
+                claims.remove(0);
+            }
+        }
+    }
+}
+
+/// A number that no other claim has.
+fn fresh_number() -> u64 {
+    LeaseToken::random().as_i64().unsigned_abs() % NUMBERS
+}
+
+impl RedisBroker {
+    pub(crate) async fn lease(&self, request: &ClaimRequest) -> BrokerResult<Claimed> {
+        let mut all: Option<Claimed> = None;
+        loop {
+            let have = all.as_ref().map_or(0, |claimed| claimed.runs.len());
+            let limit = (request.limit - have).min(AT_ONCE);
+            let (some, more) = match self.lease_some(request, limit).await {
+                Ok(some) => some,
+                // What was leased before is not lost for what came after.
+                Err(error) => return all.ok_or(error),
+            };
+            let claimed = match all.take() {
+                Some(before) => Claimed {
+                    runs: before.runs.into_iter().chain(some.runs).collect(),
+                    ..some
+                },
+                None => some,
+            };
+            if !more || claimed.runs.len() >= request.limit {
+                return Ok(claimed);
+            }
+            all = Some(claimed);
+        }
+    }
+
+    /// Leases some runs; whether there may be more.
+    async fn lease_some(&self, request: &ClaimRequest, limit: usize) -> BrokerResult<(Claimed, bool)> {
+        let (asked, answered) = self.claims.ask(&request.consumer, limit);
+        let (number, limit) = (asked.number, asked.limit);
+        let answer = self
+            .link
+            .run(&script::CLAIM, Lasts::Yes, |command| {
+                command
+                    .arg(format!("{number:016}"))
+                    .arg(limit)
+                    .arg(micros(request.lease))
+                    .arg(request.consumer.as_str());
+                command.arg(answered.len());
+                for number in &answered {
+                    command.arg(format!("{number:016}"));
+                }
+                command.arg(request.queues.len());
+                for queue in request.queues.iter() {
+                    command.arg(queue.as_str());
+                }
+                command.arg(request.tasks.len());
+                for limits in request.tasks.iter() {
+                    write_limits(command, limits);
+                }
+            })
+            .await?;
+        let (claimed, said) = self.read(|| read_claimed(answer, number, request))?;
+        // One that was asked for before brings what it leased then.
+        let more = claimed.runs.len() == AT_ONCE || asked.again;
+        asked.answered();
+        self.tell(&said);
+        Ok((claimed, more))
+    }
+}
+
+fn write_limits(command: &mut Cmd, limits: &TaskLimits) {
+    if limits.max_concurrency == 0 && limits.rate_limit.is_none() && !limits.survives_consumer {
+        command.arg(limits.task.as_str());
+        return;
+    }
+    let rate = limits.rate_limit.map_or_else(
+        || "\t\t".to_owned(),
+        |rate| {
+            let interval = micros(rate.interval());
+            let tolerance = interval.saturating_mul(u64::from(rate.limit.max(1)) - 1);
+            let exceeded = match rate.exceeded {
+                RateExceeded::Wait => 'w',
+                RateExceeded::Reject => 'r',
+            };
+            format!("{interval}\t{tolerance}\t{exceeded}")
+        },
+    );
+    let survives = u8::from(limits.survives_consumer);
+    command.arg(format!("{}\t{}\t{rate}\t{survives}", limits.task, limits.max_concurrency));
+}
+
+fn read_claimed(answer: Value, number: u64, request: &ClaimRequest) -> Outcome<(Claimed, String)> {
+    let [now, next, said, members, fixed, atts] = answer::parts(answer)?;
+    let now = instant(&answer::text(now)?)?;
+    let next = answer::text(next)?;
+    let members = answer::list(members)?;
+    let mut names = Names::default();
+    let mut runs = Vec::with_capacity(members.len());
+    let mut atts = answer::list(atts)?.into_iter();
+    for (place, (member, fixed)) in members.into_iter().zip(answer::list(fixed)?).enumerate() {
+        let member = answer::bytes(member)?;
+        let id = utf8(&member)?.get(16..52).ok_or_else(|| record::corrupt("a member", &member))?;
+        let id = run_id(id)?;
+        let Some(fixed) = answer::optional_bytes(fixed)? else {
+            return Err(Fault::Corrupt(format!("run {id} waits, and there is no record of it")));
+        };
+        let att = atts.next().map(answer::bytes).transpose()?.unwrap_or_default();
+        let (mut run, course) = record::run(id, &fixed, &att, &mut names)?;
+        let token = if let Some(course) = course {
+            course.token
+        } else {
+            first_attempt(&mut run, now, request);
+            LeaseToken::from_i64(i64::try_from(number * 1000 + place as u64).unwrap_or_default())
+        };
+        runs.push((run, token));
+    }
+    let claimed = Claimed {
+        runs,
+        next: if next.is_empty() { None } else { Some(instant(&next)?) },
+        now,
+    };
+    Ok((claimed, answer::text(said)?))
+}
+
+/// The first attempt of a run is as the claim asked for it, and nothing more is told of it.
+fn first_attempt(run: &mut TaskRun, now: jiff::Timestamp, request: &ClaimRequest) {
+    run.state = RunState::Running;
+    run.attempt = 1;
+    run.started_at = Some(now);
+    run.consumer = Some(request.consumer.clone());
+}

@@ -1,0 +1,259 @@
+//! What goes wrong below the broker, in the words of [`BrokerError`].
+
+use std::time::Duration;
+
+use fluid_core::BrokerError;
+use redis::{ErrorKind, RedisError};
+
+/// The oldest server that has all that the scripts use.
+pub(crate) const OLDEST: (u32, u32) = (6, 2);
+
+/// Why something inside did not work; [`Fault::to_error`] says it to the caller.
+#[derive(Debug, Clone)]
+pub(crate) enum Fault {
+    /// What the client or the server said.
+    Redis(RedisError),
+    /// No connection within this time.
+    NoGreeting(Duration),
+    /// No answer within this time; what was asked may have happened.
+    NoAnswer(Duration),
+    /// It was written, but too few replicas have it.
+    FewReplicas { have: i64, want: u32 },
+    /// The server is a replica.
+    Replica,
+    /// The server is no Redis that the scripts run on.
+    Old(String),
+    /// The keys were written by a newer fluid.
+    TooNew(u32),
+    /// A key holds what no fluid wrote.
+    Corrupt(String),
+    /// A file of the options can't be used, or they don't fit.
+    Options(String),
+}
+
+pub(crate) type Outcome<T> = Result<T, Fault>;
+
+impl From<RedisError> for Fault {
+    fn from(error: RedisError) -> Self {
+        Self::Redis(error)
+    }
+}
+
+/// Codes that the server gives an error, also one that arose inside a script: older servers put it into the text.
+const CODES: &[&str] = &[
+    "OOM", "MISCONF", "READONLY", "NOPERM", "NOREPLICAS", "LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN",
+];
+
+/// What a server's error is about.
+pub(crate) fn code(error: &RedisError) -> String {
+    let code = error.code().unwrap_or_default();
+    if !matches!(code, "ERR" | "") {
+        return code.to_owned();
+    }
+    let said = error.to_string();
+    let inside = CODES
+        .iter()
+        .find(|code| said.contains(&format!("-{code} ")) || said.contains(&format!("{code} ")));
+    inside.map_or_else(|| code.to_owned(), |code| (*code).to_owned())
+}
+
+impl Fault {
+    /// The connection is of no use any more.
+    pub(crate) fn breaks_connection(&self) -> bool {
+        match self {
+            Self::NoAnswer(_) | Self::NoGreeting(_) | Self::Replica => true,
+            Self::Redis(error) => match error.kind() {
+                ErrorKind::Io | ErrorKind::Parse | ErrorKind::ClusterConnectionNotFound | ErrorKind::AuthenticationFailed => true,
+                _ => matches!(code(error).as_str(), "READONLY" | "NOAUTH" | "MASTERDOWN"),
+            },
+            _ => false,
+        }
+    }
+
+    /// What was asked may have been done all the same.
+    pub(crate) fn may_have_happened(&self) -> bool {
+        match self {
+            Self::NoAnswer(_) | Self::FewReplicas { .. } => true,
+            Self::Redis(error) => matches!(error.kind(), ErrorKind::Io | ErrorKind::Parse),
+            _ => false,
+        }
+    }
+
+    /// The same call may go through in a moment. `elsewhere`: a new connection may lead to another server.
+    pub(crate) fn passes(&self, elsewhere: bool) -> bool {
+        match self {
+            Self::NoAnswer(_) | Self::NoGreeting(_) | Self::FewReplicas { .. } => true,
+            Self::Replica => elsewhere,
+            Self::Redis(error) => match error.kind() {
+                ErrorKind::Io
+                | ErrorKind::Parse
+                | ErrorKind::ClusterConnectionNotFound
+                | ErrorKind::MasterNameNotFoundBySentinel => !self.is_tls(),
+                _ => match code(error).as_str() {
+                    "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "MOVED" | "ASK" | "BUSY" | "NOREPLICAS" => true,
+                    "READONLY" => elsewhere,
+                    _ => false,
+                },
+            },
+            _ => false,
+        }
+    }
+
+    fn is_tls(&self) -> bool {
+        let Self::Redis(error) = self else {
+            return false;
+        };
+        let said = error.to_string();
+        ["certificate", "InvalidContentType", "corrupt message", "HandshakeFailure", "fatal alert"]
+            .iter()
+            .any(|word| said.contains(word))
+    }
+
+    /// In the words of [`BrokerError`]. `before`: it had worked before, so that what is wrong may be set right while
+    /// somebody waits.
+    pub(crate) fn to_error(&self, broker: &str, before: bool) -> BrokerError {
+        let broker = broker.to_owned();
+        match self {
+            Self::Redis(error) => self.redis(error, broker, before),
+            Self::NoGreeting(within) => unreachable(
+                broker,
+                format!("no server greeted us within {}", fluid_core::duration::format(*within)),
+            ),
+            Self::NoAnswer(within) => unreachable(
+                broker,
+                format!("the server did not answer within {}", fluid_core::duration::format(*within)),
+            ),
+            Self::FewReplicas { have, want } => unreachable(
+                broker,
+                format!("what was written is on {have} of the {want} replicas that were asked for"),
+            ),
+            Self::Replica => read_only(broker),
+            Self::Old(version) => BrokerError::Invalid {
+                broker,
+                reason: format!(
+                    "the server is version {version}, and fluid needs Redis {}.{} or later, or Valkey",
+                    OLDEST.0, OLDEST.1
+                ),
+            },
+            Self::TooNew(found) => BrokerError::SchemaTooNew {
+                broker,
+                found: *found,
+                supported: crate::check::SCHEMA,
+            },
+            Self::Corrupt(reason) => BrokerError::Corrupt {
+                broker,
+                reason: reason.clone(),
+            },
+            Self::Options(reason) => BrokerError::Invalid {
+                broker,
+                reason: reason.clone(),
+            },
+        }
+    }
+
+    /// The one place where the server's error codes (<https://redis.io/docs/latest/develop/reference/protocol-spec/>)
+    /// get their meaning.
+    fn redis(&self, error: &RedisError, broker: String, before: bool) -> BrokerError {
+        let said = error.detail().map_or_else(|| error.to_string(), str::to_owned);
+        let settled = |broker: String, reason: String| {
+            if before {
+                unreachable(broker, reason)
+            } else {
+                BrokerError::Invalid { broker, reason }
+            }
+        };
+        if self.is_tls() {
+            return settled(
+                broker,
+                format!("TLS does not work out ({said}): give the server's authority by ca=, or see whether its port speaks TLS"),
+            );
+        }
+        if said.contains("DB index") || said.contains("switch database") {
+            return settled(
+                broker,
+                format!("the server has no such database ({said}): name another one in the URL, or raise databases in its configuration"),
+            );
+        }
+        if error.kind() == ErrorKind::AuthenticationFailed {
+            return settled(
+                broker,
+                format!("the server refused the user or password ({said}): see the URL, and the server's ACL LIST"),
+            );
+        }
+        match code(error).as_str() {
+            "WRONGPASS" => settled(
+                broker,
+                format!("the server refused the user or password ({said}): see the URL, and the server's ACL LIST"),
+            ),
+            "NOAUTH" => settled(
+                broker,
+                "the server asks for a password: put it into the URL, redis://user:password@host".to_owned(),
+            ),
+            "NOPERM" => settled(
+                broker,
+                format!("the server's ACL does not allow this user what fluid does ({said}): docs/redis.md has the rule to give it"),
+            ),
+            "READONLY" => read_only(broker),
+            "OOM" => BrokerError::Full {
+                broker,
+                reason: "the server has used up its maxmemory, and takes no new runs: raise it, or purge finished runs".to_owned(),
+            },
+            "MISCONF" => BrokerError::Full {
+                broker,
+                reason: format!("the server can't write to its own disk ({said})"),
+            },
+            "LOADING" => unreachable(broker, "the server is still loading its data".to_owned()),
+            "BUSY" => unreachable(broker, "a script holds the server up: see SCRIPT KILL".to_owned()),
+            "NOREPLICAS" => unreachable(
+                broker,
+                "the server has fewer good replicas than its min-replicas-to-write, and takes no writes".to_owned(),
+            ),
+            "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "MOVED" | "ASK" => {
+                unreachable(broker, format!("the servers are changing places ({said})"))
+            }
+            _ => match error.kind() {
+                ErrorKind::MasterNameNotFoundBySentinel => {
+                    settled(broker, format!("the Sentinels know no primary of this name ({said})"))
+                }
+                ErrorKind::Io | ErrorKind::Parse | ErrorKind::ClusterConnectionNotFound => BrokerError::Unreachable {
+                    broker,
+                    reason: if error.is_connection_dropped() && !error.is_connection_refusal() {
+                        format!("the server closed the connection ({said}); a server that speaks TLS needs a URL that begins with rediss")
+                    } else {
+                        said
+                    },
+                    source: Some(Box::new(error.clone())),
+                },
+                ErrorKind::InvalidClientConfig | ErrorKind::EmptySentinelList => settled(broker, said),
+                _ if said.contains("ERR unknown command") => BrokerError::Invalid {
+                    broker,
+                    reason: format!("the server lacks what fluid needs ({said}): use Redis 6.2 or later, or Valkey"),
+                },
+                _ if error.code() == Some("WRONGTYPE") => BrokerError::Corrupt {
+                    broker,
+                    reason: format!("a key is of another type than fluid gave it ({said})"),
+                },
+                _ => BrokerError::Other {
+                    broker,
+                    reason: said,
+                    source: None,
+                },
+            },
+        }
+    }
+}
+
+fn unreachable(broker: String, reason: String) -> BrokerError {
+    BrokerError::Unreachable {
+        broker,
+        reason,
+        source: None,
+    }
+}
+
+fn read_only(broker: String) -> BrokerError {
+    BrokerError::ReadOnly {
+        broker,
+        reason: "the server is a replica: name its primary in the URL, or the Sentinels by redis+sentinel://".to_owned(),
+    }
+}

@@ -1,0 +1,274 @@
+//! Runs and attempts as the scripts give them.
+
+use std::sync::Arc;
+
+use fluid_core::{
+    Attempt, AttemptOutcome, ConsumerId, JsonText, LeaseToken, Params, Priority, Progress, QueueName, RunError, RunId,
+    RunState, TaskName, TaskRun, Trigger,
+};
+use jiff::Timestamp;
+
+use crate::fault::{Fault, Outcome};
+use crate::text::unescape;
+
+pub(crate) fn corrupt(what: &str, text: &[u8]) -> Fault {
+    let shown: String = String::from_utf8_lossy(text).chars().take(120).collect();
+    Fault::Corrupt(format!("{what} reads {shown:?}"))
+}
+
+pub(crate) fn instant(text: &str) -> Outcome<Timestamp> {
+    let micros: i64 = text.parse().map_err(|_| corrupt("an instant", text.as_bytes()))?;
+    Ok(Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 { Timestamp::MIN } else { Timestamp::MAX }))
+}
+
+fn number(text: &str) -> Outcome<u32> {
+    text.parse().map_err(|_| corrupt("a number", text.as_bytes()))
+}
+
+pub(crate) fn run_id(text: &str) -> Outcome<RunId> {
+    text.parse().map_err(|_| corrupt("a run's id", text.as_bytes()))
+}
+
+fn optional_id(text: &str) -> Outcome<Option<RunId>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    run_id(text).map(Some)
+}
+
+pub(crate) fn state(letter: u8) -> Outcome<RunState> {
+    Ok(match letter {
+        b's' => RunState::Scheduled,
+        b'q' | b'o' => RunState::Queued,
+        b'r' => RunState::Running,
+        b'S' => RunState::Success,
+        b'F' => RunState::Failure,
+        b'A' => RunState::Aborted,
+        b'I' => RunState::Interrupted,
+        b'L' => RunState::RateLimited,
+        other => return Err(corrupt("a state", &[other])),
+    })
+}
+
+/// The letter of a state in filters and counts.
+pub(crate) fn letter(state: RunState) -> &'static str {
+    match state {
+        RunState::Scheduled => "s",
+        RunState::Queued => "q",
+        RunState::Running => "r",
+        RunState::Success => "S",
+        RunState::Failure => "F",
+        RunState::Aborted => "A",
+        RunState::Interrupted => "I",
+        RunState::RateLimited => "L",
+    }
+}
+
+/// What runs that are read together mostly have in common, so that it is checked and allocated once.
+#[derive(Default)]
+pub(crate) struct Names {
+    lane: Option<(String, Lane)>,
+    consumer: Option<ConsumerId>,
+}
+
+#[derive(Clone)]
+struct Lane {
+    priority: Priority,
+    task: TaskName,
+    queue: QueueName,
+    key: Arc<str>,
+}
+
+impl Names {
+    fn lane(&mut self, text: &str) -> Outcome<Lane> {
+        if let Some((known, lane)) = &self.lane
+            && known == text
+        {
+            return Ok(lane.clone());
+        }
+        let fault = || corrupt("a lane", text.as_bytes());
+        let mut parts = text.splitn(4, '/');
+        let mut next = || parts.next().ok_or_else(fault);
+        let priority = match next()? {
+            "0" => Priority::High,
+            "1" => Priority::Medium,
+            "2" => Priority::Low,
+            _ => return Err(fault()),
+        };
+        let lane = Lane {
+            priority,
+            task: TaskName::parse(next()?).map_err(|_| fault())?,
+            queue: QueueName::parse(next()?).map_err(|_| fault())?,
+            key: unescape(parts.next().unwrap_or_default()).as_ref().into(),
+        };
+        self.lane = Some((text.to_owned(), lane.clone()));
+        Ok(lane)
+    }
+
+    fn consumer(&mut self, text: &str) -> Outcome<ConsumerId> {
+        if let Some(known) = &self.consumer
+            && known.as_str() == text
+        {
+            return Ok(known.clone());
+        }
+        let consumer = ConsumerId::parse(text).map_err(|_| corrupt("a consumer", text.as_bytes()))?;
+        self.consumer = Some(consumer.clone());
+        Ok(consumer)
+    }
+}
+
+/// Takes text up to a separator off the front.
+fn until<'t>(text: &mut &'t str, separator: char) -> Outcome<&'t str> {
+    let (field, rest) = text
+        .split_once(separator)
+        .ok_or_else(|| corrupt("a record", text.as_bytes()))?;
+    *text = rest;
+    Ok(field)
+}
+
+pub(crate) fn utf8(bytes: &[u8]) -> Outcome<&str> {
+    std::str::from_utf8(bytes).map_err(|_| corrupt("a record", bytes))
+}
+
+/// A run as it was enqueued.
+pub(crate) fn enqueued(id: RunId, bytes: &[u8], names: &mut Names) -> Outcome<TaskRun> {
+    let mut text = utf8(bytes)?;
+    let created_at = instant(until(&mut text, '\t')?)?;
+    let due_at = instant(until(&mut text, '\t')?)?;
+    let first_state = until(&mut text, '\t')?;
+    until(&mut text, '\n')?;
+    let lane = names.lane(until(&mut text, '\n')?)?;
+    let trigger = match until(&mut text, '\t')? {
+        "r" => Trigger::Request,
+        "s" => Trigger::Schedule,
+        "p" => Trigger::Parent,
+        "t" => Trigger::Retry,
+        other => return Err(corrupt("a trigger", other.as_bytes())),
+    };
+    let parent = optional_id(until(&mut text, '\t')?)?;
+    let root = optional_id(until(&mut text, '\t')?)?;
+    let retry_of = optional_id(until(&mut text, '\t')?)?;
+    let max_interruptions = number(until(&mut text, '\t')?)?;
+    let secrets = until(&mut text, '\t')?;
+    until(&mut text, '\n')?;
+    let secrets: Vec<String> = match secrets {
+        "" => Vec::new(),
+        paths => unescape(paths).split('\n').map(str::to_owned).collect(),
+    };
+    let params = Params::stored(JsonText::trusted(text), secrets);
+    let mut run = TaskRun::new(id, lane.task, lane.queue, params, created_at);
+    run.priority = lane.priority;
+    run.concurrency_key = lane.key;
+    run.state = state(first_state.bytes().next().unwrap_or_default())?;
+    run.due_at = due_at;
+    run.trigger = trigger;
+    (run.parent, run.root, run.retry_of) = (parent, root, retry_of);
+    run.max_interruptions = max_interruptions;
+    Ok(run)
+}
+
+/// What happened to a run since: fills it in. The token of its lease, whether its attempt goes on, and whether its last
+/// attempt ended with it.
+pub(crate) struct Course {
+    pub(crate) token: LeaseToken,
+    goes_on: bool,
+    ended_attempt: bool,
+}
+
+/// The length of the fields of a course that have a fixed one: state, token, flags, place.
+const FIXED: usize = 1 + 19 + 1 + 16;
+
+pub(crate) fn course(run: &mut TaskRun, bytes: &[u8], names: &mut Names) -> Outcome<Course> {
+    let fault = || corrupt("an attempt", bytes);
+    let text = utf8(bytes)?;
+    let (fixed, mut text) = text.split_at_checked(FIXED).ok_or_else(fault)?;
+    let letter = fixed.as_bytes()[0];
+    let token = fixed[1..20].parse().map_err(|_| fault())?;
+    let flags = u8::from_str_radix(&fixed[20..21], 16).map_err(|_| fault())?;
+    until(&mut text, '\t')?;
+    run.state = state(letter)?;
+    run.due_at = instant(until(&mut text, '\t')?)?;
+    let started = until(&mut text, '\t')?;
+    run.started_at = if started.is_empty() { None } else { Some(instant(started)?) };
+    run.attempt = number(until(&mut text, '\t')?)?;
+    run.failures = number(until(&mut text, '\t')?)?;
+    run.interruptions = number(until(&mut text, '\t')?)?;
+    let consumer = until(&mut text, '\n')?;
+    run.consumer = if consumer.is_empty() { None } else { Some(names.consumer(consumer)?) };
+    run.cancel_requested = flags & 1 != 0;
+    while let Some(tag) = text.chars().next() {
+        text = &text[tag.len_utf8()..];
+        if tag == 'y' {
+            run.result = Some(JsonText::trusted(text));
+            break;
+        }
+        let line = until(&mut text, '\n')?;
+        match tag {
+            'z' => run.ended_at = Some(instant(line)?),
+            'e' => run.execution = Some(unescape(line).into_owned()),
+            'w' => run.waiting = Some(unescape(line).into_owned()),
+            'p' => run.progress = Some(serde_json::from_str::<Progress>(line).map_err(|_| fault())?),
+            'x' => run.error = Some(error(line)?),
+            _ => {}
+        }
+    }
+    Ok(Course {
+        token: LeaseToken::from_i64(token),
+        goes_on: matches!(letter, b'r' | b'o'),
+        ended_attempt: run.state.is_terminal() && flags & 8 == 0,
+    })
+}
+
+fn error(text: &str) -> Outcome<RunError> {
+    serde_json::from_str(text).map_err(|_| corrupt("an error", text.as_bytes()))
+}
+
+/// A run from both its records; the second is empty for one that never started.
+pub(crate) fn run(id: RunId, fixed: &[u8], att: &[u8], names: &mut Names) -> Outcome<(TaskRun, Option<Course>)> {
+    let mut run = enqueued(id, fixed, names)?;
+    let course = if att.is_empty() { None } else { Some(course(&mut run, att, names)?) };
+    Ok((run, course))
+}
+
+/// The current attempt of a run, or the one with which it ended.
+pub(crate) fn last_attempt(run: &TaskRun, course: &Course) -> Option<Attempt> {
+    if !course.goes_on && !course.ended_attempt {
+        return None;
+    }
+    let mut attempt = Attempt::running(run.attempt, run.consumer.clone()?, run.started_at?);
+    attempt.execution.clone_from(&run.execution);
+    attempt.outcome = match run.state {
+        RunState::Success => AttemptOutcome::Success,
+        RunState::Failure => AttemptOutcome::Failure,
+        RunState::Aborted => AttemptOutcome::Aborted,
+        RunState::Interrupted => AttemptOutcome::Interrupted,
+        _ => AttemptOutcome::Running,
+    };
+    if attempt.outcome != AttemptOutcome::Running {
+        attempt.ended_at = run.ended_at;
+        attempt.error.clone_from(&run.error);
+    }
+    Some(attempt)
+}
+
+/// An attempt that was followed by another one, or by a wait.
+pub(crate) fn past_attempt(bytes: &[u8], names: &mut Names) -> Outcome<Attempt> {
+    let mut text = utf8(bytes)?;
+    let number = number(until(&mut text, '\t')?)?;
+    let outcome = match until(&mut text, '\t')? {
+        "f" => AttemptOutcome::Failure,
+        "i" => AttemptOutcome::Interrupted,
+        "r" => AttemptOutcome::Released,
+        other => return Err(corrupt("an outcome", other.as_bytes())),
+    };
+    let started_at = instant(until(&mut text, '\t')?)?;
+    let ended_at = instant(until(&mut text, '\t')?)?;
+    let consumer = names.consumer(until(&mut text, '\t')?)?;
+    let execution = until(&mut text, '\n')?;
+    let mut attempt = Attempt::running(number, consumer, started_at);
+    attempt.execution = execution.strip_prefix('=').map(|place| unescape(place).into_owned());
+    attempt.ended_at = Some(ended_at);
+    attempt.outcome = outcome;
+    attempt.error = if text.is_empty() { None } else { Some(error(text)?) };
+    Ok(attempt)
+}

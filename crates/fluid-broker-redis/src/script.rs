@@ -1,0 +1,59 @@
+//! The scripts that run inside the server: each operation of the broker is one of them.
+
+use std::sync::LazyLock;
+
+use redis::Cmd;
+
+/// A script, and the hash by which the server knows it.
+#[derive(Debug)]
+pub(crate) struct Script {
+    pub(crate) code: &'static str,
+    hash: LazyLock<String>,
+}
+
+macro_rules! script {
+    ($name:ident, $($file:literal)+) => {
+        pub(crate) static $name: Script = Script {
+            code: concat!($(include_str!(concat!("scripts/", $file, ".lua")),)+),
+            hash: LazyLock::new(|| $name.hash_code()),
+        };
+    };
+}
+
+script!(CANCEL, "base" "write" "record" "cancel");
+script!(CLAIM, "base" "write" "record" "claim");
+script!(CONSUMERS, "base" "consumers");
+script!(END, "base" "write" "record" "end");
+script!(ENQUEUE, "base" "write" "insert" "enqueue");
+script!(EXTEND, "base" "write" "extend");
+script!(FAREWELL, "base" "farewell");
+script!(FIND, "base" "find");
+script!(GET, "base" "get");
+script!(HEARTBEAT, "base" "heartbeat");
+script!(LINES, "base" "lines");
+script!(LOGS, "base" "write" "logs");
+script!(NOW, "base" "now");
+script!(PURGE, "base" "write" "record" "purge");
+script!(SETTINGS, "base" "settings");
+script!(STATS, "base" "stats");
+script!(SWITCH, "base" "write" "switch");
+script!(TICK, "base" "write" "insert" "tick");
+script!(TICKED, "base" "ticked");
+script!(VERSION, "base" "version");
+
+impl Script {
+    fn hash_code(&self) -> String {
+        redis::Script::new(self.code).get_hash().to_owned()
+    }
+
+    /// A command that runs it: by its hash, or whole for a server that does not know it yet.
+    pub(crate) fn command(&self, whole: bool) -> Cmd {
+        let mut command = redis::cmd(if whole { "EVAL" } else { "EVALSHA" });
+        if whole {
+            command.arg(self.code);
+        } else {
+            command.arg(&*self.hash);
+        }
+        command
+    }
+}

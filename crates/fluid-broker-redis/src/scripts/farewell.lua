@@ -1,0 +1,3 @@
+call('HDEL', P .. 'consumers', ARGV[4])
+call('ZREM', P .. 'alive', ARGV[4])
+return ''

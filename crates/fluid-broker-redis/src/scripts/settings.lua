@@ -1,0 +1,1 @@
+return { call('SMEMBERS', P .. 'disabled'), call('SMEMBERS', P .. 'paused') }
