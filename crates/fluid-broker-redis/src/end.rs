@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use fluid_core::{
-    BrokerResult, Cancelled, ErrorKind, Finish, Finished, JsonText, LeaseRef, LeaseStatus, Report, RunError, RunId,
+    BrokerResult, Cancelled, ErrorKind, Finish, Finished, JsonText, LeaseRef, LeaseStatus, Report,
+    RunError, RunId,
 };
 use redis::{Cmd, Value};
 
@@ -23,8 +24,9 @@ fn token(lease: LeaseRef) -> String {
     format!("{:019}", lease.token.as_i64())
 }
 
-fn error_text(error: &RunError) -> Outcome<String> {
-    serde_json::to_string(error).map_err(|cause| Fault::Options(format!("an error has no JSON form ({cause})")))
+pub(crate) fn error_text(error: &RunError) -> Outcome<String> {
+    serde_json::to_string(error)
+        .map_err(|cause| Fault::Options(format!("an error has no JSON form ({cause})")))
 }
 
 /// How attempts end; those that follow each other and end alike are told of once.
@@ -57,10 +59,17 @@ impl<'a> End<'a> {
                     abort(format!("cancelled; the attempt had failed: {error}"))?,
                 )
             },
-            Finish::Released => end("R", "".into(), abort("cancelled; its consumer stopped".to_owned())?),
+            Finish::Released => end(
+                "R",
+                "".into(),
+                abort("cancelled; its consumer stopped".to_owned())?,
+            ),
             // `Finish` may grow: what this broker does not know yet ends the attempt as a failure.
             unknown => {
-                let error = RunError::new(ErrorKind::Error, format!("the Redis broker does not know the end {unknown:?}"));
+                let error = RunError::new(
+                    ErrorKind::Error,
+                    format!("the Redis broker does not know the end {unknown:?}"),
+                );
                 end("F", error_text(&error)?.into(), String::new())
             }
         })
@@ -81,7 +90,10 @@ fn ends(batch: &[(LeaseRef, Finish)]) -> Outcome<Vec<(End<'_>, usize)>> {
 
 fn write_report(command: &mut Cmd, report: &Report) {
     let given = |text: &str| format!("={}", escape(text));
-    let progress = report.progress.as_ref().and_then(|progress| serde_json::to_string(progress).ok());
+    let progress = report
+        .progress
+        .as_ref()
+        .and_then(|progress| serde_json::to_string(progress).ok());
     command
         .arg(report.lease.run.to_string())
         .arg(token(report.lease))
@@ -95,7 +107,11 @@ fn write_report(command: &mut Cmd, report: &Report) {
 }
 
 impl RedisBroker {
-    pub(crate) async fn extend_all(&self, leases: &[LeaseRef], lease: Duration) -> BrokerResult<Vec<LeaseStatus>> {
+    pub(crate) async fn extend_all(
+        &self,
+        leases: &[LeaseRef],
+        lease: Duration,
+    ) -> BrokerResult<Vec<LeaseStatus>> {
         let mut statuses = Vec::with_capacity(leases.len());
         for some in leases.chunks(AT_ONCE) {
             let answer = self
@@ -121,7 +137,11 @@ impl RedisBroker {
     }
 
     /// Reports go with the first ends.
-    pub(crate) async fn end_all(&self, reports: &[Report], batch: &[(LeaseRef, Finish)]) -> BrokerResult<Vec<Finished>> {
+    pub(crate) async fn end_all(
+        &self,
+        reports: &[Report],
+        batch: &[(LeaseRef, Finish)],
+    ) -> BrokerResult<Vec<Finished>> {
         let mut finished = Vec::with_capacity(batch.len());
         let mut reports = reports;
         // What is too much for one script is told before.
@@ -139,9 +159,15 @@ impl RedisBroker {
         Ok(finished)
     }
 
-    async fn end_some(&self, reports: &[Report], batch: &[(LeaseRef, Finish)]) -> BrokerResult<Vec<Finished>> {
+    async fn end_some(
+        &self,
+        reports: &[Report],
+        batch: &[(LeaseRef, Finish)],
+    ) -> BrokerResult<Vec<Finished>> {
         let ends = self.read(|| ends(batch))?;
-        let asked = self.ends.ask(batch.iter().map(|(lease, _)| (*lease, ())).collect());
+        let asked = self
+            .ends
+            .ask(batch.iter().map(|(lease, _)| (*lease, ())).collect());
         let tokens: Vec<String> = batch
             .iter()
             .map(|(lease, _)| {
@@ -163,7 +189,12 @@ impl RedisBroker {
                 }
                 command.arg(&tokens);
                 for (end, count) in &ends {
-                    command.arg(end.kind).arg(*count).arg(end.text.as_ref()).arg(&end.instead).arg(end.delay);
+                    command
+                        .arg(end.kind)
+                        .arg(*count)
+                        .arg(end.text.as_ref())
+                        .arg(&end.instead)
+                        .arg(end.delay);
                 }
             })
             .await?;
@@ -174,7 +205,12 @@ impl RedisBroker {
     }
 
     pub(crate) async fn cancel_one(&self, run: RunId) -> BrokerResult<Cancelled> {
-        let why = |when: &str| error_text(&RunError::new(ErrorKind::Aborted, format!("cancelled before {when}")));
+        let why = |when: &str| {
+            error_text(&RunError::new(
+                ErrorKind::Aborted,
+                format!("cancelled before {when}"),
+            ))
+        };
         let (never, next) = self.read(|| Ok((why("it started")?, why("its next attempt")?)))?;
         let answer = self
             .link
@@ -202,7 +238,9 @@ fn read_finished(answer: Value) -> Outcome<(Vec<Finished>, String)> {
     let [_, answers, said] = answer::parts(answer)?;
     let mut finished = Vec::new();
     let mut answers = answer::list(answers)?.into_iter();
-    while let (Some(letter), Some(_task), Some(count)) = (answers.next(), answers.next(), answers.next()) {
+    while let (Some(letter), Some(_task), Some(count)) =
+        (answers.next(), answers.next(), answers.next())
+    {
         let what = match answer::text(letter)?.as_bytes() {
             [b'-'] => Finished::Lost,
             [letter, ..] => Finished::Written(state(*letter)?),

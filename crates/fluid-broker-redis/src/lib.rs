@@ -21,6 +21,7 @@ mod record;
 mod request;
 mod script;
 mod text;
+mod transfer;
 
 pub use broker::RedisBroker;
 pub use options::RedisOptions;

@@ -2,22 +2,31 @@
 
 use std::time::Duration;
 
-use fluid_core::{Due, NewRun, Priority, RunId, Trigger};
+use fluid_core::{Due, NewRun, Params, Priority, QueueName, RunId, TaskName, TaskRun, Trigger};
 use redis::Cmd;
 
 use crate::text::escape;
 
 /// The lane of a run: what one thing holds up or lets through together.
 pub(crate) fn lane(run: &NewRun) -> String {
-    let priority = match run.priority {
+    lane_text(run.priority, &run.task, &run.queue, &run.concurrency_key)
+}
+
+/// The same of a run that is there.
+pub(crate) fn lane_of(run: &TaskRun) -> String {
+    lane_text(run.priority, &run.task, &run.queue, &run.concurrency_key)
+}
+
+fn lane_text(priority: Priority, task: &TaskName, queue: &QueueName, key: &str) -> String {
+    let priority = match priority {
         Priority::High => '0',
         Priority::Medium => '1',
         Priority::Low => '2',
     };
-    let mut lane = format!("{priority}/{}/{}", run.task, run.queue);
-    if !run.concurrency_key.is_empty() {
+    let mut lane = format!("{priority}/{task}/{queue}");
+    if !key.is_empty() {
         lane.push('/');
-        lane.push_str(&escape(&run.concurrency_key));
+        lane.push_str(&escape(key));
     }
     lane
 }
@@ -41,7 +50,10 @@ impl Section {
             lane: lane(run),
             due: run.due,
             unique: run.unique.as_ref().map(|unique| {
-                let window = unique.window.map(micros).map_or_else(String::new, |window| window.to_string());
+                let window = unique
+                    .window
+                    .map(micros)
+                    .map_or_else(String::new, |window| window.to_string());
                 (format!("={}", escape(&unique.key)), window)
             }),
         }
@@ -73,26 +85,36 @@ fn optional(id: Option<RunId>) -> String {
 
 /// The record of a run from its place in the batch on; what comes before only the server knows.
 pub(crate) fn text(run: &NewRun, place: usize, section: &Section) -> String {
-    let trigger = match run.trigger {
+    let head = head(
+        run.trigger,
+        [run.parent, run.root, run.retry_of],
+        run.max_interruptions,
+        &run.params,
+    );
+    let unique = section.unique.as_ref().map_or("", |(key, _)| key.as_str());
+    let params = run.params.expose().as_str();
+    format!("{place:04}\n{}\n{head}{unique}\n{params}", section.lane)
+}
+
+/// What stands before the unique key: of the parent, the root and the run that this one does once more, too.
+pub(crate) fn head(
+    trigger: Trigger,
+    others: [Option<RunId>; 3],
+    max_interruptions: u32,
+    params: &Params,
+) -> String {
+    let trigger = match trigger {
         Trigger::Request => 'r',
         Trigger::Schedule => 's',
         Trigger::Parent => 'p',
         Trigger::Retry => 't',
     };
-    let secrets = match run.params.secret_paths() {
+    let secrets = match params.secret_paths() {
         [] => String::new(),
         paths => escape(&paths.join("\n")).into_owned(),
     };
-    let unique = section.unique.as_ref().map_or("", |(key, _)| key.as_str());
-    let params = run.params.expose().as_str();
-    format!(
-        "{place:04}\n{}\n{trigger}\t{}\t{}\t{}\t{}\t{secrets}\t{unique}\n{params}",
-        section.lane,
-        optional(run.parent),
-        optional(run.root),
-        optional(run.retry_of),
-        run.max_interruptions,
-    )
+    let [parent, root, retry_of] = others.map(optional);
+    format!("{trigger}\t{parent}\t{root}\t{retry_of}\t{max_interruptions}\t{secrets}\t")
 }
 
 /// Runs in their order, those that follow each other and have everything in common in one section.

@@ -1,18 +1,6 @@
 -- ARGV[4]: how many ticks. Each: task, instant; lane, kind of due time, its value, unique key, window, id and text of its
 -- run. Answers: the fired run, '' for a tick that was fired before, 'x' when the task is disabled.
-local WEEK = 7 * 24 * 3600 * 1000000
 local answers = {}
-
--- Takes note of a tick; false when it was known.
-local function see(task, instant)
-  local key = P .. 'ticks/' .. task
-  local latest = call('HGET', P .. 'ticked', task)
-  if latest == instant or call('ZSCORE', key, instant) then return false end
-  call('ZADD', key, NOW, instant)
-  call('ZREMRANGEBYSCORE', key, '-inf', fmt('%.0f', now - WEEK - 1))
-  if not latest or tonumber(instant) > tonumber(latest) then call('HSET', P .. 'ticked', task, instant) end
-  return true
-end
 
 for i = 5, 4 + 9 * tonumber(ARGV[4]), 9 do
   local task, instant, id = ARGV[i], ARGV[i + 1], ARGV[i + 7]
