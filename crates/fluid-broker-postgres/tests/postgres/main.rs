@@ -1,0 +1,7 @@
+//! What the broker promises, on real servers.
+
+#![expect(clippy::unwrap_used, reason = "a test that finds a fault panics")]
+
+mod conformance;
+mod pooled;
+mod stage;
