@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use fluid_core::{
-    Attempt, AttemptOutcome, Page, RunFilter, RunId, RunState, Stats, TaskName, TaskRun,
+    Attempt, AttemptOutcome, Page, RunFilter, RunState, Stats, TaskName, TaskRun,
 };
 use jiff::Timestamp;
 use tokio_postgres::Row;
@@ -62,7 +62,7 @@ pub(crate) fn list<'a>(
         parts.push(format!("(SELECT {UNFINISHED} FROM {schema}.runs WHERE false LIMIT $1)"));
     }
     Statement {
-        sql: format!("{} ORDER BY id DESC LIMIT $1", parts.join(" UNION ALL ")),
+        sql: format!("SELECT * FROM ({}) AS runs ORDER BY id DESC LIMIT $1", parts.join(" UNION ALL ")),
         params,
         repeat: Repeat::Harmless,
     }
@@ -203,11 +203,6 @@ pub(crate) fn limit(limit: usize) -> i64 {
 /// The filter of a question.
 pub(crate) fn filter(filter: &RunFilter) -> Filter {
     Filter::of(filter)
-}
-
-/// The id of a run as the server takes it.
-pub(crate) fn id(run: RunId) -> uuid::Uuid {
-    crate::record::uuid(run)
 }
 
 #[cfg(test)]

@@ -56,17 +56,21 @@ BEGIN
             WHERE n.key IS NOT NULL AND n.id = ANY (v_new) AND (v_old IS NULL OR n.id <> ALL (v_old))
             ORDER BY coalesce(n.task, p_task) COLLATE "C", n.key COLLATE "C", n.place
         LOOP
-            INSERT INTO uniques AS u (task, key, run, until) VALUES (v_key.task, v_key.key, v_key.id, v_key.until)
-            ON CONFLICT (task, key) DO UPDATE SET run = excluded.run, until = excluded.until, finished = false
-                WHERE u.finished AND (u.until IS NULL OR u.until <= v_now);
+            -- A key that is held now is left alone: the end of its run must not wait for this transaction.
+            SELECT u.run INTO v_holder FROM uniques u WHERE u.task = v_key.task AND u.key = v_key.key
+                AND (NOT u.finished OR u.until > v_now);
             IF NOT FOUND THEN
+                INSERT INTO uniques AS u (task, key, run, until) VALUES (v_key.task, v_key.key, v_key.id, v_key.until)
+                ON CONFLICT (task, key) DO UPDATE SET run = excluded.run, until = excluded.until, finished = false
+                    WHERE u.finished AND (u.until IS NULL OR u.until <= v_now);
+                CONTINUE WHEN FOUND;
                 SELECT u.run INTO v_holder FROM uniques u WHERE u.task = v_key.task AND u.key = v_key.key;
-                PERFORM take_back(ARRAY[v_key.id]);
-                run := v_key.id;
-                holder := v_holder;
-                RETURN NEXT;
-                v_new := array_remove(v_new, v_key.id);
             END IF;
+            PERFORM take_back(ARRAY[v_key.id]);
+            run := v_key.id;
+            holder := v_holder;
+            RETURN NEXT;
+            v_new := array_remove(v_new, v_key.id);
         END LOOP;
     END IF;
 

@@ -2,6 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that finds a fault panics")]
 
+mod claims;
 mod conformance;
+mod lost_answers;
 mod pooled;
+mod proxy;
 mod stage;
+mod transactions;
