@@ -1,0 +1,480 @@
+//! Each call of the seam as one statement.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use fluid_core::{
+    Attempt, Broker, BrokerResult, Cancelled, ClaimRequest, Claimed, ConsumerId, ConsumerInfo,
+    Enqueued, Event, Finish, Finished, LeaseRef, LeaseStatus, LogBatch, NewRun, Page, QueueName,
+    Report, RunFilter, RunId, RunState, Settings, Stats, StoredLine, TaskName, TaskRun, Tick,
+    Ticked,
+};
+use jiff::Timestamp;
+use tokio::sync::broadcast;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use crate::broker::PostgresBroker;
+use crate::claim::{Wish, started};
+use crate::enqueue::{self, Lists};
+use crate::error::Fault;
+use crate::finish::{self, Ends, News};
+use crate::instant::{micros, timestamp};
+use crate::link::{Answer, Param, Repeat, Statement};
+use crate::logs::{self, Lines};
+use crate::record::{coded, queue, run_id, task, uuid};
+use crate::{query, tick};
+
+/// Disabled tasks and paused queues, as the table of switches numbers them.
+const DISABLED: i16 = 0;
+const PAUSED: i16 = 1;
+
+impl PostgresBroker {
+    async fn function(
+        &self,
+        name: &str,
+        params: Vec<Param<'_>>,
+        repeat: Repeat,
+    ) -> BrokerResult<Answer> {
+        let sql = self.link().call(name, params.len());
+        self.link()
+            .ask(&Statement {
+                sql,
+                params,
+                repeat,
+            })
+            .await
+    }
+
+    /// The first row of an answer.
+    fn only<'a>(&self, answer: &'a Answer) -> BrokerResult<&'a tokio_postgres::Row> {
+        let row = answer.rows.first();
+        self.told(row.ok_or_else(|| Fault::Corrupt("a function answered with nothing".to_owned())))
+    }
+
+    async fn end(
+        &self,
+        reports: &[Report],
+        batch: &[(LeaseRef, Finish)],
+    ) -> BrokerResult<Vec<Finished>> {
+        let ends = self.told(Ends::of(batch))?;
+        let news = News::of(reports);
+        let now = self.time();
+        let mut params: Vec<Param<'_>> = vec![(&now, Type::INT8), (&false, Type::BOOL)];
+        params.extend(ends.params());
+        params.extend(news.params());
+        let answer = self.function("finish", params, Repeat::Flagged(1)).await?;
+        let (answers, events) = self.told(finish::read(batch, self.only(&answer)?))?;
+        self.tell(events, false);
+        Ok(answers)
+    }
+
+    async fn switch(&self, kind: i16, name: &str, set: bool) -> BrokerResult<()> {
+        let params: Vec<Param<'_>> = vec![
+            (&self.teller.origin, Type::TEXT),
+            (&kind, Type::INT2),
+            (&name, Type::TEXT),
+            (&set, Type::BOOL),
+        ];
+        let answer = self.function("switch", params, Repeat::Harmless).await?;
+        let row = self.only(&answer)?;
+        // Whether the first try changed anything is not known any more.
+        if self.told(row.try_get::<_, bool>(0).map_err(Fault::from))? || answer.again {
+            self.tell(vec![Event::Changed], true);
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Broker for PostgresBroker {
+    fn describe(&self) -> String {
+        self.link().url.clone()
+    }
+
+    async fn now(&self) -> BrokerResult<Timestamp> {
+        if let Some(time) = self.time() {
+            return self.told(timestamp(time));
+        }
+        let answer = self.function("clock_us", Vec::new(), Repeat::Harmless).await?;
+        let micros = self.only(&answer)?.try_get(0).map_err(Fault::from);
+        self.told(micros.and_then(timestamp))
+    }
+
+    async fn enqueue(&self, runs: Vec<NewRun>) -> BrokerResult<Vec<Enqueued>> {
+        if runs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let lists = self.told(Lists::of(&runs))?;
+        let now = self.time();
+        let at_once = self.teller.at_once();
+        let mut params: Vec<Param<'_>> = vec![
+            (&now, Type::INT8),
+            (&at_once, Type::TEXT),
+            (&true, Type::BOOL),
+        ];
+        params.extend(lists.params());
+        let answer = self.function("enqueue", params, Repeat::Harmless).await?;
+        let answers = self.told(enqueue::answers(&runs, &answer.rows, answer.again))?;
+        self.tell(enqueue::events(&runs, &answers), at_once.is_some());
+        Ok(answers)
+    }
+
+    async fn claim(&self, request: ClaimRequest) -> BrokerResult<Claimed> {
+        let wish = Wish::of(&request);
+        let now = self.time();
+        let mut params: Vec<Param<'_>> = vec![(&now, Type::INT8)];
+        params.extend(wish.params());
+        let answer = self.function("claim", params, Repeat::Flagged(2)).await?;
+        let (claimed, mut events) = self.told(wish.read(&answer.rows, &request.consumer))?;
+        events.extend(started(&claimed));
+        self.tell(events, false);
+        Ok(claimed)
+    }
+
+    async fn extend(
+        &self,
+        leases: Vec<LeaseRef>,
+        lease: Duration,
+    ) -> BrokerResult<Vec<LeaseStatus>> {
+        if leases.is_empty() {
+            return Ok(Vec::new());
+        }
+        let now = self.time();
+        let ids: Vec<Uuid> = leases.iter().map(|lease| uuid(lease.run)).collect();
+        let tokens: Vec<i64> = leases.iter().map(|lease| lease.token.as_i64()).collect();
+        let lease = micros(lease);
+        let params: Vec<Param<'_>> = vec![
+            (&now, Type::INT8),
+            (&ids, Type::UUID_ARRAY),
+            (&tokens, Type::INT8_ARRAY),
+            (&lease, Type::INT8),
+        ];
+        let answer = self.function("extend", params, Repeat::Harmless).await?;
+        let mut held: HashMap<(Uuid, i64), bool> = HashMap::with_capacity(answer.rows.len());
+        for row in &answer.rows {
+            let read = || Ok(((row.try_get(0)?, row.try_get(1)?), row.try_get(2)?));
+            let (lease, cancel) = self.told(read())?;
+            held.insert(lease, cancel);
+        }
+        let status = |lease: (Uuid, i64)| match held.get(&lease) {
+            None => LeaseStatus::Lost,
+            Some(true) => LeaseStatus::CancelRequested,
+            Some(false) => LeaseStatus::Held,
+        };
+        Ok(ids.into_iter().zip(tokens).map(status).collect())
+    }
+
+    async fn finish(&self, batch: Vec<(LeaseRef, Finish)>) -> BrokerResult<Vec<Finished>> {
+        if batch.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.end(&[], &batch).await
+    }
+
+    async fn report(&self, reports: Vec<Report>) -> BrokerResult<()> {
+        if reports.is_empty() {
+            return Ok(());
+        }
+        let news = News::of(&reports);
+        let params = news.params().to_vec();
+        let answer = self.function("report", params, Repeat::Harmless).await?;
+        let mut told = Vec::with_capacity(answer.rows.len());
+        for row in &answer.rows {
+            told.push(self.told(row.try_get(0).map_err(Fault::from))?);
+        }
+        self.tell(finish::progress(told), false);
+        Ok(())
+    }
+
+    async fn report_and_finish(
+        &self,
+        reports: Vec<Report>,
+        batch: Vec<(LeaseRef, Finish)>,
+    ) -> BrokerResult<Vec<Finished>> {
+        if batch.is_empty() {
+            self.report(reports).await?;
+            return Ok(Vec::new());
+        }
+        self.end(&reports, &batch).await
+    }
+
+    async fn tick(&self, ticks: Vec<Tick>) -> BrokerResult<Vec<Ticked>> {
+        if ticks.is_empty() {
+            return Ok(Vec::new());
+        }
+        let list = tick::Ticks::of(&ticks);
+        let lists = self.told(list.lists())?;
+        let now = self.time();
+        let at_once = self.teller.at_once();
+        let mut params: Vec<Param<'_>> = vec![
+            (&now, Type::INT8),
+            (&at_once, Type::TEXT),
+            (&false, Type::BOOL),
+            (&list.tasks, Type::TEXT_ARRAY),
+            (&list.instants, Type::INT8_ARRAY),
+        ];
+        params.extend(lists.tick_params(&list.run_tasks));
+        let answer = self.function("tick", params, Repeat::Flagged(2)).await?;
+        let (answers, events) = self.told(list.read(&ticks, self.only(&answer)?))?;
+        self.tell(events, at_once.is_some());
+        Ok(answers)
+    }
+
+    async fn last_ticks(&self) -> BrokerResult<BTreeMap<TaskName, Timestamp>> {
+        let answer = self.link().ask(&query::last_ticks(&self.link().schema)).await?;
+        self.told(query::read_ticks(&answer.rows))
+    }
+
+    async fn cancel(&self, run: RunId) -> BrokerResult<Cancelled> {
+        let now = self.time();
+        let id = uuid(run);
+        let params: Vec<Param<'_>> = vec![
+            (&now, Type::INT8),
+            (&self.teller.origin, Type::TEXT),
+            (&false, Type::BOOL),
+            (&id, Type::UUID),
+        ];
+        let answer = self.function("cancel", params, Repeat::Flagged(2)).await?;
+        let row = self.only(&answer)?;
+        let read = || Ok((row.try_get(0)?, row.try_get(1)?, row.try_get::<_, Option<&str>>(2)?));
+        let (what, state, name): (i16, Option<i16>, _) = self.told(read())?;
+        let name = || self.told(task(name.unwrap_or_default()));
+        Ok(match what {
+            0 => Cancelled::NotFound,
+            1 => {
+                let (task, state) = (name()?, RunState::Aborted);
+                self.tell(vec![Event::Finished { run, task, state }], true);
+                Cancelled::Aborted
+            }
+            2 => {
+                self.tell(vec![Event::CancelRequested { run }], true);
+                Cancelled::Requested
+            }
+            3 => Cancelled::Requested,
+            _ => Cancelled::AlreadyFinished(self.told(coded(state.unwrap_or(-1), "state"))?),
+        })
+    }
+
+    async fn retry(&self, filter: RunFilter, limit: usize) -> BrokerResult<Vec<RunId>> {
+        let filter = query::filter(&filter);
+        let now = self.time();
+        let limit = query::limit(limit).min(i64::from(u32::MAX));
+        let base = base();
+        let mut params: Vec<Param<'_>> = vec![
+            (&now, Type::INT8),
+            (&self.teller.origin, Type::TEXT),
+            (&false, Type::BOOL),
+            (&base, Type::UUID),
+        ];
+        let schema = &self.link().schema;
+        let ids = query::finished_ids(schema, &filter, &limit, true, &mut params);
+        let sql = format!("SELECT * FROM {schema}.once_more($1, $2, $3, $4, {ids})");
+        let repeat = Repeat::Flagged(2);
+        let answer = self
+            .link()
+            .ask(&Statement {
+                sql,
+                params,
+                repeat,
+            })
+            .await?;
+        let row = self.only(&answer)?;
+        let read = || Ok((row.try_get(0)?, row.try_get(1)?));
+        let (ids, tasks): (Option<Vec<Uuid>>, Option<Vec<&str>>) = self.told(read())?;
+        let ids: Vec<RunId> = ids.unwrap_or_default().into_iter().map(run_id).collect();
+        let mut events = Vec::new();
+        for (run, name) in ids.iter().zip(tasks.unwrap_or_default()) {
+            let (run, task) = (*run, self.told(task(name))?);
+            events.push(Event::Enqueued { run, task });
+        }
+        self.tell(events, true);
+        Ok(ids)
+    }
+
+    async fn purge(&self, filter: RunFilter, limit: usize) -> BrokerResult<usize> {
+        let filter = query::filter(&filter);
+        let limit = query::limit(limit);
+        let mut params: Vec<Param<'_>> = vec![(&self.teller.origin, Type::TEXT)];
+        let schema = &self.link().schema;
+        let ids = query::finished_ids(schema, &filter, &limit, false, &mut params);
+        let sql = format!("SELECT * FROM {schema}.purge($1, {ids})");
+        // Once more would delete as many once more.
+        let repeat = Repeat::Never;
+        let answer = self
+            .link()
+            .ask(&Statement {
+                sql,
+                params,
+                repeat,
+            })
+            .await?;
+        let count: i64 = self.told(self.only(&answer)?.try_get(0).map_err(Fault::from))?;
+        if count > 0 {
+            self.tell(vec![Event::Changed], true);
+        }
+        Ok(usize::try_from(count).unwrap_or(0))
+    }
+
+    async fn get(&self, run: RunId) -> BrokerResult<Option<TaskRun>> {
+        let id = uuid(run);
+        let answer = self.link().ask(&query::get(&self.link().schema, &id)).await?;
+        Ok(self.told(query::read_all(&answer.rows))?.pop())
+    }
+
+    async fn attempts(&self, run: RunId) -> BrokerResult<Vec<Attempt>> {
+        let id = uuid(run);
+        let answer = self.link().ask(&query::attempts(&self.link().schema, &id)).await?;
+        self.told(answer.rows.iter().map(query::read_attempt).collect())
+    }
+
+    async fn list(
+        &self,
+        filter: RunFilter,
+        before: Option<RunId>,
+        limit: usize,
+    ) -> BrokerResult<Page> {
+        let filter = query::filter(&filter);
+        let before = before.map(uuid);
+        // One more shows whether there is another page.
+        let count = query::limit(limit).saturating_add(1);
+        let statement = query::list(&self.link().schema, &filter, &before, &count);
+        let answer = self.link().ask(&statement).await?;
+        self.told(query::page(&answer.rows, limit))
+    }
+
+    async fn stats(&self) -> BrokerResult<Stats> {
+        let answer = self.link().ask(&query::stats(&self.link().schema)).await?;
+        self.told(query::read_stats(&answer.rows))
+    }
+
+    async fn append_logs(&self, batches: Vec<LogBatch>) -> BrokerResult<()> {
+        let lines = Lines::of(&batches);
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let now = self.time();
+        // Tells this request from others that write to the same log.
+        let request = fluid_core::LeaseToken::random().as_i64();
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let (most_lines, most_bytes) = (number(self.log_cap.lines), number(self.log_cap.bytes));
+        let notice = self.log_cap.notice();
+        let mut params: Vec<Param<'_>> = vec![
+            (&now, Type::INT8),
+            (&request, Type::INT8),
+            (&false, Type::BOOL),
+            (&most_lines, Type::INT8),
+            (&most_bytes, Type::INT8),
+            (&notice, Type::TEXT),
+        ];
+        params.extend(lines.params());
+        let answer = self.function("append_logs", params, Repeat::Flagged(2)).await?;
+        let mut events = Vec::with_capacity(answer.rows.len());
+        for row in &answer.rows {
+            let run = self.told(row.try_get(0).map_err(Fault::from))?;
+            events.push(Event::Log { run: run_id(run) });
+        }
+        self.tell(events, false);
+        Ok(())
+    }
+
+    async fn read_logs(
+        &self,
+        run: RunId,
+        after: u64,
+        limit: usize,
+    ) -> BrokerResult<Vec<StoredLine>> {
+        let id = uuid(run);
+        let after = i64::try_from(after).unwrap_or(i64::MAX);
+        let limit = query::limit(limit);
+        let statement = logs::read(&self.link().schema, &id, &after, &limit);
+        let answer = self.link().ask(&statement).await?;
+        self.told(answer.rows.iter().map(logs::read_line).collect())
+    }
+
+    async fn set_task_enabled(&self, task: TaskName, enabled: bool) -> BrokerResult<()> {
+        self.switch(DISABLED, task.as_str(), !enabled).await
+    }
+
+    async fn set_queue_paused(&self, queue: QueueName, paused: bool) -> BrokerResult<()> {
+        self.switch(PAUSED, queue.as_str(), paused).await
+    }
+
+    async fn settings(&self) -> BrokerResult<Settings> {
+        let sql = format!("SELECT kind, name FROM {}.switches ORDER BY kind, name", self.link().schema);
+        let answer = self.link().ask(&plain(sql)).await?;
+        let mut settings = Settings::default();
+        for row in &answer.rows {
+            let read = || Ok((row.try_get::<_, i16>(0)?, row.try_get::<_, &str>(1)?));
+            match self.told(read())? {
+                (DISABLED, name) => settings.disabled_tasks.push(self.told(task(name))?),
+                (_, name) => settings.paused_queues.push(self.told(queue(name))?),
+            }
+        }
+        Ok(settings)
+    }
+
+    async fn heartbeat(&self, consumer: ConsumerInfo, ttl: Duration) -> BrokerResult<()> {
+        let info = serde_json::to_string(&consumer)
+            .map_err(|error| Fault::Unfit(format!("a consumer can't be written: {error}")));
+        let (info, id) = (self.told(info)?, consumer.id.as_str());
+        let (now, ttl) = (self.time(), micros(ttl));
+        let params: Vec<Param<'_>> = vec![
+            (&now, Type::INT8),
+            (&id, Type::TEXT),
+            (&info, Type::TEXT),
+            (&ttl, Type::INT8),
+        ];
+        self.function("heartbeat", params, Repeat::Harmless).await?;
+        Ok(())
+    }
+
+    async fn farewell(&self, consumer: ConsumerId) -> BrokerResult<()> {
+        let id = consumer.as_str();
+        let mut statement = plain(format!("DELETE FROM {}.consumers WHERE id = $1", self.link().schema));
+        statement.params.push((&id, Type::TEXT));
+        self.link().ask(&statement).await?;
+        Ok(())
+    }
+
+    async fn consumers(&self) -> BrokerResult<Vec<ConsumerInfo>> {
+        let schema = &self.link().schema;
+        let now = self.time();
+        let mut statement = plain(format!(
+            "SELECT info, seen_at FROM {schema}.consumers WHERE until > coalesce($1, {schema}.clock_us()) ORDER BY id"
+        ));
+        statement.params.push((&now, Type::INT8));
+        let answer = self.link().ask(&statement).await?;
+        let mut consumers = Vec::with_capacity(answer.rows.len());
+        for row in &answer.rows {
+            let read = || Ok((row.try_get::<_, &str>(0)?, row.try_get(1)?));
+            let (info, seen_at) = self.told(read())?;
+            let mut info: ConsumerInfo = self.told(serde_json::from_str(info).map_err(|error| {
+                Fault::Corrupt(format!("what a consumer told is unreadable: {error}"))
+            }))?;
+            info.seen_at = self.told(timestamp(seen_at))?;
+            consumers.push(info);
+        }
+        Ok(consumers)
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<Event> {
+        self.listen()
+    }
+}
+
+fn plain(sql: String) -> Statement<'static> {
+    Statement {
+        sql,
+        params: Vec::new(),
+        repeat: Repeat::Harmless,
+    }
+}
+
+/// An id from which others are counted up: its last 32 bits are zeros.
+fn base() -> Uuid {
+    let mut bytes = *RunId::new().as_bytes();
+    bytes[12..].fill(0);
+    Uuid::from_bytes(bytes)
+}

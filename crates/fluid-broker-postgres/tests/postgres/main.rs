@@ -1,0 +1,11 @@
+//! What the broker promises, on real servers.
+
+#![expect(clippy::unwrap_used, reason = "a test that finds a fault panics")]
+
+mod claims;
+mod conformance;
+mod lost_answers;
+mod pooled;
+mod proxy;
+mod stage;
+mod transactions;
