@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fluid_core::{
-    Attempt, Broker, BrokerResult, Cancelled, ClaimRequest, Claimed, ConsumerId, ConsumerInfo,
-    Enqueued, Event, Finish, Finished, LeaseRef, LeaseStatus, LogBatch, NewRun, Page, QueueName,
+    Attempt, Broker, BrokerError, BrokerResult, Cancelled, ClaimRequest, Claimed, ConsumerId, ConsumerInfo,
+    Enqueued, Event, ExportedRun, Finish, Finished, LeaseRef, LeaseStatus, LogBatch, NewRun, Page, QueueName,
     Report, RunFilter, RunId, RunState, Settings, Stats, StoredLine, TaskName, TaskRun, Tick,
     Ticked,
 };
@@ -23,8 +23,8 @@ use crate::finish::{self, Ends, News};
 use crate::instant::{micros, timestamp};
 use crate::link::{Answer, Param, Repeat, Statement};
 use crate::logs::{self, Lines};
-use crate::record::{coded, queue, run_id, task, uuid};
-use crate::{query, tick};
+use crate::record::{coded, count, queue, run_id, task, uuid};
+use crate::{query, tick, transfer};
 
 /// Disabled tasks and paused queues, as the table of switches numbers them.
 const DISABLED: i16 = 0;
@@ -342,6 +342,46 @@ impl Broker for PostgresBroker {
         let statement = query::list(&self.link().schema, &filter, &before, &count);
         let answer = self.link().ask(&statement).await?;
         self.told(query::page(&answer.rows, limit))
+    }
+
+    async fn export(&self, after: Option<RunId>, limit: usize) -> BrokerResult<Vec<ExportedRun>> {
+        let schema = &self.link().schema;
+        let (after, limit, now) = (after.map_or_else(Uuid::nil, uuid), query::limit(limit), self.time());
+        let runs = self.link().ask(&transfer::export(schema, &after, &limit, &now)).await?;
+        let ids = self.told(transfer::ids(&runs.rows))?;
+        let attempts = self.link().ask(&transfer::attempts(schema, &ids)).await?;
+        self.told(transfer::read_exported(&runs.rows, &attempts.rows))
+    }
+
+    async fn import(
+        &self,
+        runs: Vec<ExportedRun>,
+        ticks: BTreeMap<TaskName, Timestamp>,
+    ) -> BrokerResult<usize> {
+        if let Some(running) = runs.iter().find(|one| one.run.state == RunState::Running) {
+            return Err(BrokerError::Invalid {
+                broker: self.link().url.clone(),
+                reason: running.still_runs(),
+            });
+        }
+        let taken = self.told(transfer::taken(&runs))?;
+        let tasks: Vec<&str> = ticks.keys().map(TaskName::as_str).collect();
+        let instants: Vec<i64> = ticks.values().map(|instant| instant.as_microsecond()).collect();
+        let now = self.time();
+        let params: Vec<Param<'_>> = vec![
+            (&now, Type::INT8),
+            (&self.teller.origin, Type::TEXT),
+            (&taken, Type::TEXT),
+            (&tasks, Type::TEXT_ARRAY),
+            (&instants, Type::INT8_ARRAY),
+        ];
+        let answer = self.function("take_over", params, Repeat::Harmless).await?;
+        let new = self.only(&answer)?.try_get::<_, i64>(0).map_err(Fault::from);
+        let new = self.told(new.and_then(count))?;
+        if new > 0 {
+            self.tell(vec![Event::Changed], true);
+        }
+        Ok(new)
     }
 
     async fn stats(&self) -> BrokerResult<Stats> {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
-use fluid_core::{Due, Enqueued, Event, NewRun, Priority, QueueName, RunId, Trigger};
+use fluid_core::{Due, Enqueued, Event, NewRun, Params, Priority, QueueName, RunId, Trigger};
 use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 use uuid::Uuid;
@@ -173,12 +173,12 @@ pub(crate) fn secrets(runs: &[&NewRun]) -> Outcome<Option<Vec<Option<String>>>> 
     if runs.iter().all(|run| run.params.secret_paths().is_empty()) {
         return Ok(None);
     }
-    let written = runs.iter().map(|run| secret_paths(run));
+    let written = runs.iter().map(|run| secret_paths(&run.params));
     written.collect::<Outcome<_>>().map(Some)
 }
 
-pub(crate) fn secret_paths(run: &NewRun) -> Outcome<Option<String>> {
-    match run.params.secret_paths() {
+pub(crate) fn secret_paths(params: &Params) -> Outcome<Option<String>> {
+    match params.secret_paths() {
         [] => Ok(None),
         paths => serde_json::to_string(paths).map(Some).map_err(|error| {
             Fault::Unfit(format!("the places of secrets can't be written: {error}"))

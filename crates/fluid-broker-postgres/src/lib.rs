@@ -23,6 +23,7 @@ mod text;
 mod tick;
 mod tls;
 mod transaction;
+mod transfer;
 
 pub use broker::PostgresBroker;
 pub use options::PostgresOptions;

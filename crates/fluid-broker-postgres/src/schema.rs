@@ -15,6 +15,7 @@ const STEPS: &[&[&str]] = &[&[
     include_str!("v1/claim.sql"),
     include_str!("v1/finish.sql"),
     include_str!("v1/upkeep.sql"),
+    include_str!("v1/transfer.sql"),
     include_str!("v1/settings.sql"),
 ]];
 

@@ -126,7 +126,7 @@ fn row(run: &NewRun) -> Result<Row<'_>, Fault> {
         queue: run.queue.as_str(),
         priority: run.priority.code(),
         params: run.params.expose().as_str(),
-        secrets: enqueue::secret_paths(run)?,
+        secrets: enqueue::secret_paths(&run.params)?,
         due_at,
         after,
         trigger: run.trigger.code(),

@@ -7,7 +7,7 @@ BEGIN
     FOR v_function IN
         SELECT p.oid FROM pg_proc p WHERE p.pronamespace = current_schema()::regnamespace
             AND p.proname IN ('append_logs', 'cancel', 'claim', 'enqueue', 'enqueue_json', 'extend', 'finish',
-                'heartbeat', 'oldest_queued', 'once_more', 'purge', 'report', 'switch', 'tick')
+                'heartbeat', 'oldest_queued', 'once_more', 'purge', 'report', 'switch', 'take_over', 'tick')
     LOOP
         EXECUTE format('ALTER FUNCTION %s SET search_path FROM CURRENT', v_function);
         EXECUTE format('ALTER FUNCTION %s SET enable_seqscan = off', v_function);

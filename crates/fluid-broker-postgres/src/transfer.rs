@@ -1,0 +1,225 @@
+//! Runs that go to another broker, and runs that come from one.
+
+use std::collections::HashMap;
+
+use fluid_core::{
+    Attempt, AttemptOutcome, ExportedRun, HeldKey, JsonText, RunError, RunId, TaskRun,
+};
+use jiff::Timestamp;
+use serde::Serialize;
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use crate::code::{ADOPTABLE, Coded};
+use crate::enqueue::secret_paths;
+use crate::error::{Fault, Outcome};
+use crate::instant::timestamp;
+use crate::link::{Repeat, Statement};
+use crate::query::read_attempt;
+use crate::record::{FINISHED, UNFINISHED, key, read, run_id, uuid};
+use crate::text::to_kept;
+
+/// The place of the key behind the columns of a run.
+const KEY: usize = 29;
+
+/// Runs by ascending id with the keys that they hold.
+pub(crate) fn export<'a>(
+    schema: &str,
+    after: &'a Uuid,
+    limit: &'a i64,
+    now: &'a Option<i64>,
+) -> Statement<'a> {
+    let part = |columns: &str, table: &str| {
+        format!(
+            "(SELECT {columns}, unique_key FROM {schema}.{table} WHERE id > $1 ORDER BY id LIMIT $2)"
+        )
+    };
+    Statement {
+        sql: format!(
+            "SELECT r.*, u.key, u.until FROM ({} UNION ALL {}) AS r LEFT JOIN {schema}.uniques u \
+             ON u.task = r.task AND u.key = r.unique_key AND u.run = r.id \
+             AND (NOT u.finished OR u.until > coalesce($3, {schema}.clock_us())) ORDER BY r.id LIMIT $2",
+            part(UNFINISHED, "runs"),
+            part(FINISHED, "finished"),
+        ),
+        params: vec![(after, Type::UUID), (limit, Type::INT8), (now, Type::INT8)],
+        repeat: Repeat::Harmless,
+    }
+}
+
+/// The attempts of these runs, each behind the id of its run.
+pub(crate) fn attempts<'a>(schema: &str, ids: &'a Vec<Uuid>) -> Statement<'a> {
+    Statement {
+        sql: format!(
+            "SELECT number, consumer, execution, started_at, ended_at, outcome, error, run FROM {schema}.attempts \
+             WHERE run = ANY ($1) \
+             UNION ALL SELECT attempt, consumer, execution, started_at, NULL, 0::smallint, NULL, id \
+             FROM {schema}.runs WHERE id = ANY ($1) AND state IN (2, 3) \
+             UNION ALL SELECT attempt, consumer, execution, started_at, ended_at, (state - 3)::smallint, error, id \
+             FROM {schema}.finished WHERE id = ANY ($1) AND by_attempt ORDER BY 8, 1"
+        ),
+        params: vec![(ids, Type::UUID_ARRAY)],
+        repeat: Repeat::Harmless,
+    }
+}
+
+pub(crate) fn ids(rows: &[Row]) -> Outcome<Vec<Uuid>> {
+    rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
+}
+
+pub(crate) fn read_exported(rows: &[Row], attempts: &[Row]) -> Outcome<Vec<ExportedRun>> {
+    let mut of: HashMap<RunId, Vec<Attempt>> = HashMap::new();
+    for row in attempts {
+        let run = run_id(row.try_get(7)?);
+        of.entry(run).or_default().push(read_attempt(row)?);
+    }
+    let exported = rows.iter().map(|row| {
+        let run = read(row)?;
+        let held = match row.try_get::<_, Option<&str>>(KEY)? {
+            None => None,
+            Some(kept) => {
+                let until: Option<i64> = row.try_get(KEY + 1)?;
+                Some(HeldKey {
+                    key: key(kept),
+                    until: until.map(timestamp).transpose()?,
+                })
+            }
+        };
+        let attempts = of.remove(&run.id).unwrap_or_default();
+        Ok(ExportedRun::new(run, held, attempts))
+    });
+    exported.collect()
+}
+
+/// A run as the function `take_over` reads it, named like the columns.
+#[derive(Serialize)]
+struct Taken<'a> {
+    id: Uuid,
+    task: &'a str,
+    queue: &'a str,
+    state: i16,
+    priority: i16,
+    trigger: i16,
+    attempt: u32,
+    failures: u32,
+    interruptions: u32,
+    max_interruptions: u32,
+    cancel_requested: bool,
+    created_at: i64,
+    due_at: i64,
+    started_at: Option<i64>,
+    ended_at: Option<i64>,
+    by_attempt: bool,
+    consumer: Option<&'a str>,
+    execution: Option<String>,
+    ckey: String,
+    parent: Option<Uuid>,
+    root: Option<Uuid>,
+    retry_of: Option<Uuid>,
+    params: String,
+    secrets: Option<String>,
+    result: Option<String>,
+    error: Option<String>,
+    unique_key: Option<String>,
+    unique_until: Option<i64>,
+    attempts: Vec<Past<'a>>,
+}
+
+/// An attempt that ended before its run did.
+#[derive(Serialize)]
+struct Past<'a> {
+    number: u32,
+    outcome: i16,
+    started_at: i64,
+    ended_at: i64,
+    consumer: &'a str,
+    execution: Option<String>,
+    error: Option<String>,
+}
+
+fn kept(text: &str) -> String {
+    to_kept(text).into_owned()
+}
+
+fn micros(at: Timestamp) -> i64 {
+    at.as_microsecond()
+}
+
+fn error_text(error: &RunError) -> Outcome<String> {
+    let text = serde_json::to_string(error);
+    text.map_err(|error| Fault::Unfit(format!("an error can't be written: {error}")))
+}
+
+impl<'a> Taken<'a> {
+    fn of(exported: &'a ExportedRun) -> Outcome<Self> {
+        let run = &exported.run;
+        let (by_attempt, past) = match exported.attempts.split_last() {
+            Some((last, past)) if ended_with(last, run) => (true, past),
+            _ => (false, exported.attempts.as_slice()),
+        };
+        let result = run.result.as_ref().map(JsonText::as_str);
+        Ok(Self {
+            id: uuid(run.id),
+            task: run.task.as_str(),
+            queue: run.queue.as_str(),
+            state: if exported.is_adoptable() { ADOPTABLE } else { run.state.code() },
+            priority: run.priority.code(),
+            trigger: run.trigger.code(),
+            attempt: run.attempt,
+            failures: run.failures,
+            interruptions: run.interruptions,
+            max_interruptions: run.max_interruptions,
+            cancel_requested: run.cancel_requested,
+            created_at: micros(run.created_at),
+            due_at: micros(run.due_at),
+            started_at: run.started_at.map(micros),
+            ended_at: run.ended_at.map(micros),
+            by_attempt,
+            consumer: run.consumer.as_ref().map(|consumer| consumer.as_str()),
+            execution: run.execution.as_deref().map(kept),
+            ckey: kept(&run.concurrency_key),
+            parent: run.parent.map(uuid),
+            root: run.root.map(uuid),
+            retry_of: run.retry_of.map(uuid),
+            params: kept(run.params.expose().as_str()),
+            secrets: secret_paths(&run.params)?,
+            result: result.filter(|text| *text != "null").map(kept),
+            error: run.error.as_ref().map(error_text).transpose()?,
+            unique_key: exported.unique.as_ref().map(|held| kept(&held.key)),
+            unique_until: exported.unique.as_ref().and_then(|held| held.until).map(micros),
+            attempts: past.iter().filter_map(|attempt| Past::of(attempt).transpose()).collect::<Outcome<_>>()?,
+        })
+    }
+}
+
+/// Whether the run ended with this attempt.
+fn ended_with(last: &Attempt, run: &TaskRun) -> bool {
+    run.state.is_terminal() && last.number == run.attempt && last.ended_at == run.ended_at
+        && last.outcome.code() == run.state.code() - 3
+}
+
+impl<'a> Past<'a> {
+    /// `None` for one that goes on, which its run tells.
+    fn of(attempt: &'a Attempt) -> Outcome<Option<Self>> {
+        let Some(ended_at) = attempt.ended_at.filter(|_| attempt.outcome != AttemptOutcome::Running) else {
+            return Ok(None);
+        };
+        Ok(Some(Self {
+            number: attempt.number,
+            outcome: attempt.outcome.code(),
+            started_at: micros(attempt.started_at),
+            ended_at: micros(ended_at),
+            consumer: attempt.consumer.as_str(),
+            execution: attempt.execution.as_deref().map(kept),
+            error: attempt.error.as_ref().map(error_text).transpose()?,
+        }))
+    }
+}
+
+/// Runs as the function `take_over` takes them.
+pub(crate) fn taken(runs: &[ExportedRun]) -> Outcome<String> {
+    let taken = runs.iter().map(Taken::of).collect::<Outcome<Vec<_>>>()?;
+    serde_json::to_string(&taken)
+        .map_err(|error| Fault::Unfit(format!("runs can't be written: {error}")))
+}
