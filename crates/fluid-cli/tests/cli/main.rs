@@ -18,6 +18,7 @@ mod params;
 mod place;
 mod precedence;
 mod screen;
+mod servers;
 mod serving;
 mod tables;
 mod terminal;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::place::{Place, assert_told};
 use crate::serving::Process;
 
-const TASKS: &str = r#"
+pub(crate) const TASKS: &str = r#"
 [tasks.count]
 shell = 'for i in 1 2 3; do echo "line $i"; done'
 
@@ -31,7 +31,7 @@ const MOVE: [&str; 5] = [
 ];
 
 /// All that the two brokers know must be the same; runs by their ids.
-fn story(place: &Place, broker: &str) -> Vec<Value> {
+pub(crate) fn story(place: &Place, broker: &str) -> Vec<Value> {
     let list = place.json(&["runs", "list", "--limit", "100", "--broker", broker]);
     let runs = list["runs"].as_array().unwrap();
     let of = |run: &Value| {
