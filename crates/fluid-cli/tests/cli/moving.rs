@@ -112,7 +112,7 @@ fn a_move_that_makes_no_sense_is_refused() {
     error: --from memory: has no runs to keep
     error: "mysql://[redacted]@db" is not the URL of a broker
       because: it comes from --to
-      help: this build has sqlite://FILE and memory:; such as sqlite://fluid.db
+      help: this build has sqlite://FILE, redis://HOST, postgres://HOST/DATABASE, memory:; such as sqlite://fluid.db
     "#);
 }
 
