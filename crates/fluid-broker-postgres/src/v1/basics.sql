@@ -27,12 +27,12 @@ BEGIN
     INSERT INTO counts SELECT * FROM added a
     WHERE (a.scheduled, a.queued, a.running, a.success, a.failure, a.aborted, a.interrupted, a.rate_limited)
         <> (0, 0, 0, 0, 0, 0, 0, 0);
-    DELETE FROM uniques WHERE (task, key) IN (
-        SELECT u.task, u.key FROM uniques u WHERE u.finished AND u.until <= p_now
-        ORDER BY u.until LIMIT 100 FOR UPDATE SKIP LOCKED);
-    DELETE FROM rates WHERE (task, ckey) IN (
-        SELECT r.task, r.ckey FROM rates r WHERE r.arrival <= p_now
-        ORDER BY r.arrival LIMIT 100 FOR UPDATE SKIP LOCKED);
+    DELETE FROM uniques WHERE ctid = ANY (ARRAY(
+        SELECT u.ctid FROM uniques u WHERE u.finished AND u.until <= p_now
+        ORDER BY u.until LIMIT 100 FOR UPDATE SKIP LOCKED));
+    DELETE FROM rates WHERE ctid = ANY (ARRAY(
+        SELECT r.ctid FROM rates r WHERE r.arrival <= p_now
+        ORDER BY r.arrival LIMIT 100 FOR UPDATE SKIP LOCKED));
 END $$;
 
 -- Notes that something happened; every now and then there is something to tidy up.

@@ -156,11 +156,11 @@ BEGIN
         END IF;
     END LOOP;
     -- After a week a tick is forgotten, but not the latest of its task.
-    DELETE FROM ticks WHERE (task, instant) IN (
-        SELECT t.task, t.instant FROM ticks t
+    DELETE FROM ticks WHERE ctid = ANY (ARRAY(
+        SELECT t.ctid FROM ticks t
         WHERE t.seen_at < v_now - 7::bigint * 86400 * 1000000
-            AND EXISTS (SELECT FROM ticks l WHERE l.task = t.task AND l.instant > t.instant)
-        ORDER BY t.seen_at LIMIT 100 FOR UPDATE SKIP LOCKED);
+            AND (SELECT l.instant FROM ticks l WHERE l.task = t.task ORDER BY l.instant DESC LIMIT 1) > t.instant
+        ORDER BY t.seen_at LIMIT 100 FOR UPDATE SKIP LOCKED));
 END $$;
 
 -- Enqueues finished runs once more, in the order of p_ids, under ids that count up from p_base.
