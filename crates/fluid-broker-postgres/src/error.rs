@@ -55,6 +55,11 @@ impl Fault {
         }))
     }
 
+    /// Something that was to be new is there already.
+    pub(crate) fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Call(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION))
+    }
+
     /// The connection is gone, and with it the answer: the call may have happened or not.
     pub(crate) fn is_lost_answer(&self) -> bool {
         match self {

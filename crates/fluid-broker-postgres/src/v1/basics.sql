@@ -5,6 +5,10 @@ $$ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint $$;
 CREATE FUNCTION later(p_at bigint, p_by bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS
 $$ SELECT CASE WHEN p_at + p_by > 253402207200999999 THEN 253402207200999999 ELSE p_at + p_by END $$;
 
+-- Where a run waits that is to start.
+CREATE FUNCTION lane_of(p_ckey text) RETURNS smallint LANGUAGE sql IMMUTABLE AS
+$$ SELECT CASE WHEN p_ckey = '' THEN 1::smallint ELSE 2::smallint END $$;
+
 -- Tells who listens; p_events has one event a line, see src/events.rs.
 CREATE FUNCTION tell(p_origin text, p_events text) RETURNS void LANGUAGE sql VOLATILE AS
 $$ SELECT pg_notify('fluid:' || current_schema(),
