@@ -113,9 +113,10 @@ impl Broker for PostgresBroker {
             (&now, Type::INT8),
             (&at_once, Type::TEXT),
             (&true, Type::BOOL),
+            (&false, Type::BOOL),
         ];
         params.extend(lists.params());
-        let answer = self.function("enqueue", params, Repeat::Harmless).await?;
+        let answer = self.function("enqueue", params, Repeat::Flagged(3)).await?;
         let answers = self.told(enqueue::answers(&runs, &answer.rows, answer.again))?;
         self.tell(enqueue::events(&runs, &answers), at_once.is_some());
         Ok(answers)

@@ -55,6 +55,11 @@ impl Fault {
         }))
     }
 
+    /// Something that was to be new is there already.
+    pub(crate) fn is_duplicate(&self) -> bool {
+        matches!(self, Self::Call(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION))
+    }
+
     /// The connection is gone, and with it the answer: the call may have happened or not.
     pub(crate) fn is_lost_answer(&self) -> bool {
         match self {
@@ -198,7 +203,7 @@ fn connecting(error: &tokio_postgres::Error, broker: String) -> BrokerError {
 fn tls_reason(said: &str) -> String {
     let hint = if said.contains("does not support TLS") {
         "the server does not speak TLS: turn it on there (ssl = on), or use sslmode=disable"
-    } else if said.contains("UnknownIssuer") {
+    } else if said.contains("UnknownIssuer") || said.contains("BadSignature") {
         "nobody that is trusted signed its certificate: name the CA's file with sslrootcert"
     } else if said.contains("NotValidForName") || said.contains("not valid for name") {
         "its certificate is for another host: use the name that it has, or sslmode=verify-ca"

@@ -115,6 +115,7 @@ impl Link {
         let mut params = statement.params.clone();
         let mut lost: Option<Fault> = None;
         let mut conflicts = 0;
+        let mut flagged = false;
         let mut pause = FIRST_PAUSE;
         loop {
             let fault = match self.ask_once(&statement.sql, &params, until).await {
@@ -129,9 +130,19 @@ impl Link {
                 sleep(spread(Duration::from_millis(2) * conflicts)).await;
                 continue;
             }
+            if fault.is_duplicate()
+                && !flagged
+                && let Repeat::Flagged(place) = statement.repeat
+            {
+                // What is there already is left alone when the call says so.
+                params[place] = (&true, Type::BOOL);
+                flagged = true;
+                continue;
+            }
             if fault.is_lost_answer() && statement.repeat != Repeat::Never {
                 if let Repeat::Flagged(place) = statement.repeat {
                     params[place] = (&true, Type::BOOL);
+                    flagged = true;
                 }
                 lost = Some(fault);
             } else if lost.is_none() || !matches!(fault, Fault::Connect(_)) {

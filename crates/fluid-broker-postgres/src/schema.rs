@@ -39,9 +39,12 @@ pub(crate) struct Found {
 pub(crate) async fn look(session: &Session, schema: &str) -> Outcome<Found> {
     let sql = "SELECT current_setting('server_version_num')::int, current_setting('server_version'), \
                current_setting('server_encoding'), pg_is_in_recovery(), \
-               current_setting('transaction_read_only') = 'on', to_regclass($1) IS NOT NULL";
-    let meta = format!("{schema}.meta");
-    let row = session.query_typed_one(sql, &[(&meta, Type::TEXT)]).await?;
+               current_setting('transaction_read_only') = 'on', \
+               EXISTS (SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+               WHERE n.nspname = $1 AND c.relname = 'meta')";
+    let row = session
+        .query_typed_one(sql, &[(&schema, Type::TEXT)])
+        .await?;
     check_server(row.try_get(0)?, row.try_get(1)?, row.try_get(2)?)?;
     let read_only = if row.try_get(3)? {
         Some("it is a standby: name the primary in the URL")

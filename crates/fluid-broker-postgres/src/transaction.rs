@@ -83,6 +83,7 @@ impl PostgresBroker {
             (&now, Type::INT8),
             (&NOBODY, Type::TEXT),
             (&false, Type::BOOL),
+            (&true, Type::BOOL),
         ];
         params.extend(lists.params());
         let sql = link.call("enqueue", params.len());

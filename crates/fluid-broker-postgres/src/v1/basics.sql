@@ -5,6 +5,10 @@ $$ SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint $$;
 CREATE FUNCTION later(p_at bigint, p_by bigint) RETURNS bigint LANGUAGE sql IMMUTABLE AS
 $$ SELECT CASE WHEN p_at + p_by > 253402207200999999 THEN 253402207200999999 ELSE p_at + p_by END $$;
 
+-- Where a run waits that is to start.
+CREATE FUNCTION lane_of(p_ckey text) RETURNS smallint LANGUAGE sql IMMUTABLE AS
+$$ SELECT CASE WHEN p_ckey = '' THEN 1::smallint ELSE 2::smallint END $$;
+
 -- Tells who listens; p_events has one event a line, see src/events.rs.
 CREATE FUNCTION tell(p_origin text, p_events text) RETURNS void LANGUAGE sql VOLATILE AS
 $$ SELECT pg_notify('fluid:' || current_schema(),
@@ -27,12 +31,12 @@ BEGIN
     INSERT INTO counts SELECT * FROM added a
     WHERE (a.scheduled, a.queued, a.running, a.success, a.failure, a.aborted, a.interrupted, a.rate_limited)
         <> (0, 0, 0, 0, 0, 0, 0, 0);
-    DELETE FROM uniques WHERE (task, key) IN (
-        SELECT u.task, u.key FROM uniques u WHERE u.finished AND u.until <= p_now
-        ORDER BY u.until LIMIT 100 FOR UPDATE SKIP LOCKED);
-    DELETE FROM rates WHERE (task, ckey) IN (
-        SELECT r.task, r.ckey FROM rates r WHERE r.arrival <= p_now
-        ORDER BY r.arrival LIMIT 100 FOR UPDATE SKIP LOCKED);
+    DELETE FROM uniques WHERE ctid = ANY (ARRAY(
+        SELECT u.ctid FROM uniques u WHERE u.finished AND u.until <= p_now
+        ORDER BY u.until LIMIT 100 FOR UPDATE SKIP LOCKED));
+    DELETE FROM rates WHERE ctid = ANY (ARRAY(
+        SELECT r.ctid FROM rates r WHERE r.arrival <= p_now
+        ORDER BY r.arrival LIMIT 100 FOR UPDATE SKIP LOCKED));
 END $$;
 
 -- Notes that something happened; every now and then there is something to tidy up.

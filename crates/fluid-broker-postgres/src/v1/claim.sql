@@ -1,9 +1,9 @@
 -- Queues the runs whose time came. Those that another claim is just queueing are left to it.
 CREATE FUNCTION promote(p_now bigint) RETURNS void LANGUAGE sql AS $$
     WITH due AS (
-        UPDATE runs SET state = 1 WHERE ctid = ANY (ARRAY(
-            SELECT r.ctid FROM runs r WHERE r.state = 0 AND r.due_at <= p_now
-            ORDER BY r.due_at LIMIT 1000 FOR UPDATE SKIP LOCKED))
+        UPDATE runs SET state = 1, lane = lane_of(ckey) WHERE ctid = ANY (ARRAY(
+            SELECT r.ctid FROM runs r WHERE r.state = 0 AND r.until <= p_now
+            ORDER BY r.until LIMIT 1000 FOR UPDATE SKIP LOCKED))
         RETURNING task, queue
     )
     INSERT INTO counts (task, queue, scheduled, queued)
@@ -22,7 +22,8 @@ BEGIN
         ORDER BY r.until LIMIT 1000 FOR UPDATE SKIP LOCKED
     LOOP
         IF v_run.survives THEN
-            UPDATE runs SET state = 2, progress = NULL, progress_message = NULL, waiting = NULL WHERE id = v_run.id;
+            UPDATE runs SET state = 2, lane = 3, progress = NULL, progress_message = NULL, waiting = NULL
+            WHERE id = v_run.id;
         ELSIF v_run.cancel_requested THEN
             v_error := json_build_object('kind', 'aborted', 'message',
                 format('cancelled; consumer "%s" vanished before it ended the attempt', v_run.consumer));
@@ -39,8 +40,8 @@ BEGIN
                 CONTINUE;
             END IF;
             PERFORM keep_attempt(v_run, 4::smallint, v_error, p_now);
-            UPDATE runs SET state = 1, interruptions = v_run.interruptions, error = v_error, progress = NULL,
-                progress_message = NULL, waiting = NULL WHERE id = v_run.id;
+            UPDATE runs SET state = 1, lane = lane_of(ckey), interruptions = v_run.interruptions, error = v_error,
+                progress = NULL, progress_message = NULL, waiting = NULL WHERE id = v_run.id;
             v_events := v_events || format(E'f %s 1 %s\n', v_run.id, v_run.task);
         END IF;
         INSERT INTO counts (task, queue, queued, running) VALUES (v_run.task, v_run.queue, 1, -1);
@@ -75,7 +76,7 @@ BEGIN
         -- The keys of the first runs. All keys are asked for only if these are full.
         SELECT array_agg(DISTINCT h.ckey), count(*) INTO v_keys, v_in_reach
         FROM unnest(p_queues) AS q (queue) CROSS JOIN LATERAL (
-            SELECT r.ckey FROM runs r WHERE r.state = 1 AND r.ckey <> '' AND r.queue = q.queue AND r.task = p_task
+            SELECT r.ckey FROM runs r WHERE r.lane = 2 AND r.queue = q.queue AND r.task = p_task
             ORDER BY r.priority, r.due_at, r.seq LIMIT p_limit + 200) h;
         v_all := v_in_reach < p_limit + 200;
     ELSE
@@ -105,14 +106,14 @@ BEGIN
             FOR v_run IN
                 SELECT h.* FROM unnest(p_queues) AS q (queue) CROSS JOIN LATERAL (
                     SELECT r.id, r.priority, r.due_at, r.seq FROM runs r
-                    WHERE v_key = '' AND r.state = 1 AND r.ckey = '' AND r.queue = q.queue AND r.task = p_task
+                    WHERE v_key = '' AND r.lane = 1 AND r.queue = q.queue AND r.task = p_task
                     ORDER BY r.priority, r.due_at, r.seq
                     LIMIT CASE WHEN p_reject AND v_rate < v_room THEN v_rate + 1000
                         WHEN v_rate < v_room THEN v_rate + 1 ELSE v_rate END) h
                 UNION ALL
                 SELECT h.* FROM unnest(p_queues) AS q (queue) CROSS JOIN LATERAL (
                     SELECT r.id, r.priority, r.due_at, r.seq FROM runs r
-                    WHERE v_key <> '' AND r.state = 1 AND r.ckey <> '' AND r.queue = q.queue AND r.task = p_task
+                    WHERE v_key <> '' AND r.lane = 2 AND r.queue = q.queue AND r.task = p_task
                         AND r.ckey = v_key
                     ORDER BY r.priority, r.due_at, r.seq
                     LIMIT CASE WHEN p_reject AND v_rate < v_room THEN v_rate + 1000
@@ -139,11 +140,11 @@ BEGIN
         v_all := true;
         WITH RECURSIVE keys AS (
             SELECT q.queue, h.ckey FROM unnest(p_queues) AS q (queue) CROSS JOIN LATERAL (
-                SELECT r.ckey FROM runs r WHERE r.state = 1 AND r.ckey <> '' AND r.queue = q.queue AND r.task = p_task
+                SELECT r.ckey FROM runs r WHERE r.lane = 2 AND r.queue = q.queue AND r.task = p_task
                 ORDER BY r.ckey LIMIT 1) h
             UNION ALL
             SELECT k.queue, h.ckey FROM keys k CROSS JOIN LATERAL (
-                SELECT r.ckey FROM runs r WHERE r.state = 1 AND r.ckey <> '' AND r.queue = k.queue AND r.task = p_task
+                SELECT r.ckey FROM runs r WHERE r.lane = 2 AND r.queue = k.queue AND r.task = p_task
                     AND r.ckey > k.ckey
                 ORDER BY r.ckey LIMIT 1) h
         )
@@ -170,8 +171,8 @@ DECLARE
     v_due bigint;
     v_next bigint;
     v_events text := '';
-    v_lanes integer;
-    v_kinds integer[];
+    v_count integer;
+    v_lanes smallint[];
     v_queues text[];
     v_tasks text[];
     v_wanted integer[];
@@ -215,67 +216,51 @@ BEGIN
         v_events := expire(v_now);
         SELECT r.until INTO v_until FROM runs r WHERE r.state = 3 ORDER BY r.until LIMIT 1;
     END IF;
-    SELECT r.due_at INTO v_due FROM runs r WHERE r.state = 0 ORDER BY r.due_at LIMIT 1;
+    SELECT r.until INTO v_due FROM runs r WHERE r.state = 0 ORDER BY r.until LIMIT 1;
     IF v_due <= v_now THEN
         PERFORM promote(v_now);
-        SELECT r.due_at INTO v_due FROM runs r WHERE r.state = 0 ORDER BY r.due_at LIMIT 1;
+        SELECT r.until INTO v_due FROM runs r WHERE r.state = 0 ORDER BY r.until LIMIT 1;
     END IF;
     v_next := least(v_until, v_due);
 
-    -- Lanes, that is queues and tasks, in which something waits that this claim may take: without a concurrency key
-    -- (kind 1), with one (2), to be adopted (3), which nothing holds up.
+    -- Where something waits that this claim may take: in which lanes of which queues and tasks. Nothing holds up what
+    -- waits to be adopted.
     IF p_limit > 0 THEN
-        WITH RECURSIVE plain AS (
-            SELECT q.queue, h.task FROM unnest(p_queues) AS q (queue) CROSS JOIN LATERAL (
-                SELECT r.task FROM runs r WHERE r.state = 1 AND r.ckey = '' AND r.queue = q.queue
+        WITH RECURSIVE found AS (
+            SELECT w.lane::smallint AS lane, q.queue, h.task
+            FROM generate_series(1, 3) AS w (lane) CROSS JOIN unnest(p_queues) AS q (queue) CROSS JOIN LATERAL (
+                SELECT r.task FROM runs r WHERE r.lane > 0 AND r.lane = w.lane AND r.queue = q.queue
                 ORDER BY r.task LIMIT 1) h
             UNION ALL
-            SELECT l.queue, h.task FROM plain l CROSS JOIN LATERAL (
-                SELECT r.task FROM runs r WHERE r.state = 1 AND r.ckey = '' AND r.queue = l.queue AND r.task > l.task
-                ORDER BY r.task LIMIT 1) h
-        ), keyed AS (
-            SELECT q.queue, h.task FROM unnest(p_queues) AS q (queue) CROSS JOIN LATERAL (
-                SELECT r.task FROM runs r WHERE r.state = 1 AND r.ckey <> '' AND r.queue = q.queue
-                ORDER BY r.task LIMIT 1) h
-            UNION ALL
-            SELECT l.queue, h.task FROM keyed l CROSS JOIN LATERAL (
-                SELECT r.task FROM runs r WHERE r.state = 1 AND r.ckey <> '' AND r.queue = l.queue AND r.task > l.task
-                ORDER BY r.task LIMIT 1) h
-        ), adoptable AS (
-            SELECT q.queue, h.task FROM unnest(p_queues) AS q (queue) CROSS JOIN LATERAL (
-                SELECT r.task FROM runs r WHERE r.state = 2 AND r.queue = q.queue ORDER BY r.task LIMIT 1) h
-            UNION ALL
-            SELECT l.queue, h.task FROM adoptable l CROSS JOIN LATERAL (
-                SELECT r.task FROM runs r WHERE r.state = 2 AND r.queue = l.queue AND r.task > l.task
+            SELECT l.lane, l.queue, h.task FROM found l CROSS JOIN LATERAL (
+                SELECT r.task FROM runs r WHERE r.lane > 0 AND r.lane = l.lane AND r.queue = l.queue AND r.task > l.task
                 ORDER BY r.task LIMIT 1) h
         ), lanes AS (
-            SELECT l.kind, l.queue, l.task FROM (
-                SELECT 1 AS kind, * FROM plain UNION ALL SELECT 2, * FROM keyed UNION ALL SELECT 3, * FROM adoptable
-            ) l
-            WHERE l.task = ANY (p_tasks) AND (l.kind = 3 OR NOT EXISTS (
+            SELECT l.lane, l.queue, l.task FROM found l
+            WHERE l.task = ANY (p_tasks) AND (l.lane = 3 OR NOT EXISTS (
                 SELECT FROM switches s WHERE (s.kind = 0 AND s.name = l.task) OR (s.kind = 1 AND s.name = l.queue)))
         )
-        SELECT count(*), array_agg(l.kind), array_agg(l.queue), array_agg(l.task)
-        INTO v_lanes, v_kinds, v_queues, v_tasks FROM lanes l;
+        SELECT count(*), array_agg(l.lane), array_agg(l.queue), array_agg(l.task)
+        INTO v_count, v_lanes, v_queues, v_tasks FROM lanes l;
     ELSE
-        v_lanes := 0;
+        v_count := 0;
     END IF;
 
-    IF p_most IS NOT NULL AND v_lanes > 0 THEN
+    IF p_most IS NOT NULL AND v_count > 0 THEN
         -- Claims of one limited task go one after the other; all take these locks in the same order.
         SELECT coalesce(array_agg(t.task ORDER BY t.task), '{}') INTO v_limited
         FROM unnest(p_tasks, p_most, p_intervals) AS t (task, most, "interval")
         WHERE (t.most > 0 OR t."interval" IS NOT NULL)
-            AND EXISTS (SELECT FROM unnest(v_kinds, v_tasks) AS l (kind, task) WHERE l.kind < 3 AND l.task = t.task);
+            AND EXISTS (SELECT FROM unnest(v_lanes, v_tasks) AS l (lane, task) WHERE l.lane < 3 AND l.task = t.task);
         PERFORM pg_advisory_xact_lock(k.key) FROM (
             SELECT DISTINCT hashtextextended('fluid limit ' || current_schema() || ' ' || t, 0) AS key
             FROM unnest(v_limited) AS t ORDER BY key) k;
         FOR i IN 1 .. cardinality(v_limited) LOOP
             v_place := array_position(p_tasks, v_limited[i]);
             SELECT a.* INTO v_admitted FROM (
-                SELECT array_agg(DISTINCT l.queue) AS queues, bool_or(l.kind = 1) AS plain, bool_or(l.kind = 2) AS keyed
-                FROM unnest(v_kinds, v_queues, v_tasks) AS l (kind, queue, task)
-                WHERE l.kind < 3 AND l.task = v_limited[i]) l
+                SELECT array_agg(DISTINCT l.queue) AS queues, bool_or(l.lane = 1) AS plain, bool_or(l.lane = 2) AS keyed
+                FROM unnest(v_lanes, v_queues, v_tasks) AS l (lane, queue, task)
+                WHERE l.lane < 3 AND l.task = v_limited[i]) l
             CROSS JOIN LATERAL admitted(v_now, p_limit, v_limited[i], l.queues, l.plain, l.keyed, p_most[v_place],
                 p_intervals[v_place], p_tolerances[v_place], p_rejects[v_place]) a;
             v_ids := v_ids || v_admitted.ids;
@@ -288,24 +273,14 @@ BEGIN
     END IF;
 
     -- How many come from each lane, and which of the limited runs, if all that waits goes in the one order.
-    IF v_lanes > 1 OR v_limited <> '{}' THEN
+    IF v_count > 1 OR v_limited <> '{}' THEN
         WITH lanes AS MATERIALIZED (
-            SELECT l.* FROM unnest(v_kinds, v_queues, v_tasks) WITH ORDINALITY AS l (kind, queue, task, lane)
-            WHERE l.kind = 3 OR l.task <> ALL (v_limited)
+            SELECT l.* FROM unnest(v_lanes, v_queues, v_tasks) WITH ORDINALITY AS l (lane, queue, task, place)
+            WHERE l.lane = 3 OR l.task <> ALL (v_limited)
         ), waiting AS (
-            SELECT l.lane, h.*, NULL::uuid AS id FROM lanes l CROSS JOIN LATERAL (
+            SELECT l.place, h.*, NULL::uuid AS id FROM lanes l CROSS JOIN LATERAL (
                 SELECT r.priority, r.due_at, r.seq FROM runs r
-                WHERE l.kind = 1 AND r.state = 1 AND r.ckey = '' AND r.queue = l.queue AND r.task = l.task
-                ORDER BY r.priority, r.due_at, r.seq LIMIT p_limit) h
-            UNION ALL
-            SELECT l.lane, h.*, NULL FROM lanes l CROSS JOIN LATERAL (
-                SELECT r.priority, r.due_at, r.seq FROM runs r
-                WHERE l.kind = 2 AND r.state = 1 AND r.ckey <> '' AND r.queue = l.queue AND r.task = l.task
-                ORDER BY r.priority, r.due_at, r.seq LIMIT p_limit) h
-            UNION ALL
-            SELECT l.lane, h.*, NULL FROM lanes l CROSS JOIN LATERAL (
-                SELECT r.priority, r.due_at, r.seq FROM runs r
-                WHERE l.kind = 3 AND r.state = 2 AND r.queue = l.queue AND r.task = l.task
+                WHERE r.lane > 0 AND r.lane = l.lane AND r.queue = l.queue AND r.task = l.task
                 ORDER BY r.priority, r.due_at, r.seq LIMIT p_limit) h
             UNION ALL
             SELECT 0, a.priority, a.due_at, a.seq, a.id
@@ -314,13 +289,13 @@ BEGIN
         ), first AS MATERIALIZED (
             SELECT * FROM waiting w ORDER BY w.priority, w.due_at, w.seq LIMIT p_limit
         ), counted AS (
-            SELECT l.lane, l.kind, l.queue, l.task, count(f.seq) AS wanted
-            FROM lanes l JOIN first f ON f.lane = l.lane GROUP BY l.lane, l.kind, l.queue, l.task
+            SELECT l.lane, l.queue, l.task, count(f.seq) AS wanted
+            FROM lanes l JOIN first f ON f.place = l.place GROUP BY l.lane, l.queue, l.task
         )
         SELECT (SELECT count(*) FROM first) AS found, c.*, l.*,
             (SELECT array_agg(f.id) FROM first f WHERE f.id IS NOT NULL) AS ids
         INTO v_cut
-        FROM (SELECT array_agg(c.kind) AS kinds, array_agg(c.queue) AS queues, array_agg(c.task) AS tasks,
+        FROM (SELECT array_agg(c.lane) AS lanes, array_agg(c.queue) AS queues, array_agg(c.task) AS tasks,
                 array_agg(c.wanted::integer) AS wanted FROM counted c) c
         LEFT JOIN (SELECT f.priority, f.due_at, f.seq FROM first f
                 ORDER BY f.priority DESC, f.due_at DESC, f.seq DESC LIMIT 1) l ON true;
@@ -339,11 +314,11 @@ BEGIN
                 v_events := v_events || format(E'f %s 8 %s\n', v_run.id, v_run.task);
             END LOOP;
         END IF;
-        v_kinds := coalesce(v_cut.kinds, '{}');
+        v_lanes := coalesce(v_cut.lanes, '{}');
         v_queues := coalesce(v_cut.queues, '{}');
         v_tasks := coalesce(v_cut.tasks, '{}');
         v_wanted := coalesce(v_cut.wanted, '{}');
-        v_lanes := cardinality(v_kinds);
+        v_count := cardinality(v_lanes);
         IF v_cut.ids IS NOT NULL THEN
             SELECT array_agg(h.at) INTO v_picked FROM (
                 SELECT r.ctid AS at FROM runs r WHERE r.id = ANY (v_cut.ids) AND r.state + 0 = 1
@@ -359,34 +334,24 @@ BEGIN
                 WHERE r.ctid = ANY (v_picked) AND t."interval" IS NOT NULL GROUP BY r.task, r.ckey) s
             ON CONFLICT (task, ckey) DO UPDATE SET arrival = excluded.arrival;
         END IF;
-    ELSIF v_lanes = 1 THEN
+    ELSIF v_count = 1 THEN
         v_wanted := ARRAY[p_limit];
     END IF;
 
     -- Passes over what other claims are just taking; what a lane lacks because of them is looked for once more.
     FOR round IN 1 .. 3 LOOP
-        EXIT WHEN v_lanes = 0 OR v_left <= 0;
-        FOR i IN 1 .. v_lanes LOOP
+        EXIT WHEN v_count = 0 OR v_left <= 0;
+        FOR i IN 1 .. v_count LOOP
             CONTINUE WHEN v_wanted[i] = 0 OR v_left <= 0;
-            IF v_kinds[i] = 1 THEN
-                v_more := ARRAY(SELECT r.ctid FROM runs r
-                    WHERE r.state = 1 AND r.ckey = '' AND r.queue = v_queues[i] AND r.task = v_tasks[i]
-                    ORDER BY r.priority, r.due_at, r.seq LIMIT least(v_wanted[i], v_left) FOR UPDATE SKIP LOCKED);
-            ELSIF v_kinds[i] = 2 THEN
-                v_more := ARRAY(SELECT r.ctid FROM runs r
-                    WHERE r.state = 1 AND r.ckey <> '' AND r.queue = v_queues[i] AND r.task = v_tasks[i]
-                    ORDER BY r.priority, r.due_at, r.seq LIMIT least(v_wanted[i], v_left) FOR UPDATE SKIP LOCKED);
-            ELSE
-                v_more := ARRAY(SELECT r.ctid FROM runs r
-                    WHERE r.state = 2 AND r.queue = v_queues[i] AND r.task = v_tasks[i]
-                    ORDER BY r.priority, r.due_at, r.seq LIMIT least(v_wanted[i], v_left) FOR UPDATE SKIP LOCKED);
-            END IF;
+            v_more := ARRAY(SELECT r.ctid FROM runs r
+                WHERE r.lane > 0 AND r.lane = v_lanes[i] AND r.queue = v_queues[i] AND r.task = v_tasks[i]
+                ORDER BY r.priority, r.due_at, r.seq LIMIT least(v_wanted[i], v_left) FOR UPDATE SKIP LOCKED);
             v_left := v_left - cardinality(v_more);
             -- A lane that had less than it should has nothing more.
             v_wanted[i] := CASE WHEN cardinality(v_more) < v_wanted[i] THEN 0 ELSE p_limit END;
             v_picked := v_picked || v_more;
         END LOOP;
-        EXIT WHEN v_lanes = 1;
+        EXIT WHEN v_count = 1;
     END LOOP;
 
     IF v_picked <> '{}' THEN
@@ -397,7 +362,7 @@ BEGIN
         NULL::text, v_events, NULL::text, NULL::uuid, NULL::uuid, NULL::uuid, NULL::text, NULL::text;
     IF v_picked <> '{}' THEN
         RETURN QUERY WITH leased AS (
-            UPDATE runs AS r SET state = 3, attempt = r.attempt + (r.state = 1)::integer,
+            UPDATE runs AS r SET state = 3, lane = 0, attempt = r.attempt + (r.state = 1)::integer,
                 started_at = CASE WHEN r.state = 1 THEN v_now ELSE r.started_at END,
                 execution = CASE WHEN r.state = 1 THEN NULL ELSE r.execution END,
                 until = later(v_now, p_lease), token = p_token + r.seq, consumer = p_consumer,

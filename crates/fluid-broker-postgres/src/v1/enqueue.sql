@@ -1,8 +1,9 @@
 -- Inserts runs, in the order of p_ids, all of which differ. A list that is NULL stands for as many defaults; p_task
 -- is the task of all where p_tasks is NULL. p_due is an instant, p_after a duration from now; neither means now.
--- p_least is the smallest id. Whoever listens is told in the caller's transaction if there is a p_origin.
+-- p_least is the smallest id. Unless it is p_careful, which costs a third more, a run that is there already is an
+-- error, unique_violation. Whoever listens is told in the caller's transaction if there is a p_origin.
 -- Answers with those that were not inserted, and the run that each of them duplicates.
-CREATE FUNCTION enqueue(p_now bigint, p_origin text, p_tidy boolean, p_least uuid, p_ids uuid[], p_task text,
+CREATE FUNCTION enqueue(p_now bigint, p_origin text, p_tidy boolean, p_careful boolean, p_least uuid, p_ids uuid[], p_task text,
     p_tasks text[], p_queues text[], p_priorities smallint[], p_params text[], p_secrets text[], p_due bigint[],
     p_after bigint[], p_triggers smallint[], p_parents uuid[], p_roots uuid[], p_retry_of uuid[], p_keys text[],
     p_windows bigint[], p_ckeys text[], p_max_interruptions bigint[])
@@ -15,25 +16,52 @@ DECLARE
     v_key record;
     v_holder uuid;
 BEGIN
-    WITH added AS (
-        INSERT INTO runs (created_at, due_at, max_interruptions, id, state, priority, trigger, task, queue, ckey,
-            params, secrets, unique_key, parent, root, retry_of)
-        SELECT v_now, coalesce(n.due, later(v_now, n.after), v_now), coalesce(n.max_interruptions, 3), n.id,
-            CASE WHEN coalesce(n.due > v_now, n.after > 0, false) THEN 0 ELSE 1 END, coalesce(n.priority, 1),
-            coalesce(n.trigger, 0), coalesce(n.task, p_task), coalesce(n.queue, 'default'), coalesce(n.ckey, ''),
-            coalesce(n.params, '{}'), n.secrets, n.key, n.parent, n.root, n.retry_of
-        FROM unnest(p_ids, p_tasks, p_queues, p_priorities, p_params, p_secrets, p_due, p_after, p_triggers, p_parents,
-            p_roots, p_retry_of, p_keys, p_ckeys, p_max_interruptions)
-            AS n (id, task, queue, priority, params, secrets, due, after, trigger, parent, root, retry_of, key, ckey,
-                max_interruptions)
-        ON CONFLICT (id) DO NOTHING
-        RETURNING id, task, queue, state
-    ), counted AS (
-        INSERT INTO counts (task, queue, scheduled, queued)
-        SELECT task, queue, count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE state = 1)
-        FROM added GROUP BY task, queue
-    )
-    SELECT array_agg(id) INTO v_new FROM added;
+    IF p_careful THEN
+        WITH added AS (
+            INSERT INTO runs (created_at, due_at, until, max_interruptions, id, state, lane, priority, trigger, task, queue,
+                ckey, params, secrets, unique_key, parent, root, retry_of)
+            SELECT v_now, coalesce(n.due, later(v_now, n.after), v_now),
+                CASE WHEN coalesce(n.due > v_now, n.after > 0, false) THEN coalesce(n.due, later(v_now, n.after)) END,
+                coalesce(n.max_interruptions, 3), n.id,
+                CASE WHEN coalesce(n.due > v_now, n.after > 0, false) THEN 0 ELSE 1 END,
+                CASE WHEN coalesce(n.due > v_now, n.after > 0, false) THEN 0 ELSE lane_of(coalesce(n.ckey, '')) END,
+                coalesce(n.priority, 1), coalesce(n.trigger, 0), coalesce(n.task, p_task), coalesce(n.queue, 'default'),
+                coalesce(n.ckey, ''), coalesce(n.params, '{}'), n.secrets, n.key, n.parent, n.root, n.retry_of
+            FROM unnest(p_ids, p_tasks, p_queues, p_priorities, p_params, p_secrets, p_due, p_after, p_triggers, p_parents,
+                p_roots, p_retry_of, p_keys, p_ckeys, p_max_interruptions)
+                AS n (id, task, queue, priority, params, secrets, due, after, trigger, parent, root, retry_of, key, ckey,
+                    max_interruptions)
+            ON CONFLICT (id) DO NOTHING
+            RETURNING id, task, queue, state
+        ), counted AS (
+            INSERT INTO counts (task, queue, scheduled, queued)
+            SELECT task, queue, count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE state = 1)
+            FROM added GROUP BY task, queue
+        )
+        SELECT array_agg(id) INTO v_new FROM added;
+    ELSE
+        WITH added AS (
+            INSERT INTO runs (created_at, due_at, until, max_interruptions, id, state, lane, priority, trigger, task, queue,
+                ckey, params, secrets, unique_key, parent, root, retry_of)
+            SELECT v_now, coalesce(n.due, later(v_now, n.after), v_now),
+                CASE WHEN coalesce(n.due > v_now, n.after > 0, false) THEN coalesce(n.due, later(v_now, n.after)) END,
+                coalesce(n.max_interruptions, 3), n.id,
+                CASE WHEN coalesce(n.due > v_now, n.after > 0, false) THEN 0 ELSE 1 END,
+                CASE WHEN coalesce(n.due > v_now, n.after > 0, false) THEN 0 ELSE lane_of(coalesce(n.ckey, '')) END,
+                coalesce(n.priority, 1), coalesce(n.trigger, 0), coalesce(n.task, p_task), coalesce(n.queue, 'default'),
+                coalesce(n.ckey, ''), coalesce(n.params, '{}'), n.secrets, n.key, n.parent, n.root, n.retry_of
+            FROM unnest(p_ids, p_tasks, p_queues, p_priorities, p_params, p_secrets, p_due, p_after, p_triggers, p_parents,
+                p_roots, p_retry_of, p_keys, p_ckeys, p_max_interruptions)
+                AS n (id, task, queue, priority, params, secrets, due, after, trigger, parent, root, retry_of, key, ckey,
+                    max_interruptions)
+            RETURNING task, queue, state
+        ), counted AS (
+            INSERT INTO counts (task, queue, scheduled, queued)
+            SELECT task, queue, count(*) FILTER (WHERE state = 0), count(*) FILTER (WHERE state = 1)
+            FROM added GROUP BY task, queue
+        )
+        SELECT p_ids INTO v_new;
+    END IF;
 
     IF coalesce(cardinality(v_new), 0) < cardinality(p_ids) THEN
         RETURN QUERY SELECT i, i FROM unnest(p_ids) AS i EXCEPT SELECT i, i FROM unnest(v_new) AS i;
@@ -114,7 +142,7 @@ CREATE FUNCTION enqueue_json(p_runs text) RETURNS TABLE (run uuid, holder uuid) 
             array_agg(max_interruptions ORDER BY place) AS max_interruptions, (array_agg(id ORDER BY id))[1] AS least
         FROM given WHERE nth = 1
     )
-    SELECT e.run, e.holder FROM listed l CROSS JOIN LATERAL enqueue(NULL, '-', false, l.least, l.ids, NULL, l.tasks,
+    SELECT e.run, e.holder FROM listed l CROSS JOIN LATERAL enqueue(NULL, '-', false, true, l.least, l.ids, NULL, l.tasks,
         l.queues, l.priorities, l.params, l.secrets, l.due, l.after, l.triggers, l.parents, l.roots, l.retry_of, l.keys,
         l.windows, l.ckeys, l.max_interruptions) e WHERE l.ids IS NOT NULL
 $$;
@@ -146,7 +174,7 @@ BEGIN
             whats := whats || 2::smallint;
             runs := runs || p_ids[i];
         ELSE
-            SELECT e.holder INTO v_holder FROM enqueue(v_now, p_origin, true, p_ids[i], p_ids[i : i], p_run_tasks[i],
+            SELECT e.holder INTO v_holder FROM enqueue(v_now, p_origin, true, true, p_ids[i], p_ids[i : i], p_run_tasks[i],
                 NULL, p_queues[i : i], p_priorities[i : i], p_params[i : i], p_secrets[i : i], p_due[i : i],
                 p_after[i : i], p_triggers[i : i], p_parents[i : i], p_roots[i : i], p_retry_of[i : i],
                 CASE WHEN p_keys[i] IS NOT NULL THEN p_keys[i : i] END, p_windows[i : i], p_ckeys[i : i],
@@ -156,11 +184,11 @@ BEGIN
         END IF;
     END LOOP;
     -- After a week a tick is forgotten, but not the latest of its task.
-    DELETE FROM ticks WHERE (task, instant) IN (
-        SELECT t.task, t.instant FROM ticks t
+    DELETE FROM ticks WHERE ctid = ANY (ARRAY(
+        SELECT t.ctid FROM ticks t
         WHERE t.seen_at < v_now - 7::bigint * 86400 * 1000000
-            AND EXISTS (SELECT FROM ticks l WHERE l.task = t.task AND l.instant > t.instant)
-        ORDER BY t.seen_at LIMIT 100 FOR UPDATE SKIP LOCKED);
+            AND (SELECT l.instant FROM ticks l WHERE l.task = t.task ORDER BY l.instant DESC LIMIT 1) > t.instant
+        ORDER BY t.seen_at LIMIT 100 FOR UPDATE SKIP LOCKED));
 END $$;
 
 -- Enqueues finished runs once more, in the order of p_ids, under ids that count up from p_base.
@@ -182,11 +210,11 @@ BEGIN
         END IF;
     END IF;
     WITH added AS (
-        INSERT INTO runs (created_at, due_at, max_interruptions, id, state, priority, trigger, task, queue, ckey,
+        INSERT INTO runs (created_at, due_at, max_interruptions, id, state, lane, priority, trigger, task, queue, ckey,
             params, secrets, parent, root, retry_of)
         SELECT v_now, v_now, f.max_interruptions,
             (left(p_base::text, 28) || lpad(to_hex(o.place - 1), 8, '0'))::uuid,
-            1, f.priority, 3, f.task, f.queue, f.ckey, f.params, f.secrets, f.parent, f.root, f.id
+            1, lane_of(f.ckey), f.priority, 3, f.task, f.queue, f.ckey, f.params, f.secrets, f.parent, f.root, f.id
         FROM unnest(p_ids) WITH ORDINALITY AS o (id, place)
         CROSS JOIN LATERAL (SELECT * FROM finished f WHERE f.id = o.id OFFSET 0) f
         RETURNING id, task, queue

@@ -67,7 +67,7 @@ BEGIN
             CONTINUE WHEN NOT FOUND;
             IF v_end.kind = 4 AND v_run.survives THEN
                 v_state := 2;
-                UPDATE runs SET state = 2, progress = NULL, progress_message = NULL, waiting = NULL
+                UPDATE runs SET state = 2, lane = 3, progress = NULL, progress_message = NULL, waiting = NULL
                 WHERE id = v_run.id;
             ELSIF v_run.cancel_requested THEN
                 v_kinds[v_end.place] := 3;
@@ -76,12 +76,13 @@ BEGIN
             ELSIF v_end.kind = 4 THEN
                 v_state := 1;
                 PERFORM keep_attempt(v_run, 5::smallint, NULL, now);
-                UPDATE runs SET state = 1, progress = NULL, progress_message = NULL, waiting = NULL
+                UPDATE runs SET state = 1, lane = lane_of(ckey), progress = NULL, progress_message = NULL, waiting = NULL
                 WHERE id = v_run.id;
             ELSE
                 v_state := CASE WHEN v_end.after = 0 THEN 1 ELSE 0 END;
                 PERFORM keep_attempt(v_run, 2::smallint, v_end.error, now);
-                UPDATE runs SET state = v_state, due_at = later(now, v_end.after), failures = v_run.failures + 1,
+                UPDATE runs SET state = v_state, lane = CASE v_state WHEN 0 THEN 0 ELSE lane_of(ckey) END,
+                    due_at = later(now, v_end.after), until = later(now, v_end.after), failures = v_run.failures + 1,
                     error = v_end.error, progress = NULL, progress_message = NULL, waiting = NULL
                 WHERE id = v_run.id;
             END IF;

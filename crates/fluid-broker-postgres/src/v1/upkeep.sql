@@ -107,14 +107,8 @@ END $$;
 CREATE FUNCTION oldest_queued() RETURNS bigint LANGUAGE sql AS $$
     SELECT min(h.due_at) FROM (
         SELECT c.task, c.queue FROM counts c GROUP BY c.task, c.queue HAVING sum(c.queued) > 0
-    ) l CROSS JOIN generate_series(0, 2) AS p (priority) CROSS JOIN LATERAL (
-        (SELECT r.due_at FROM runs r WHERE r.state = 1 AND r.ckey = '' AND r.queue = l.queue AND r.task = l.task
-            AND r.priority = p.priority ORDER BY r.due_at LIMIT 1)
-        UNION ALL
-        (SELECT r.due_at FROM runs r WHERE r.state = 1 AND r.ckey <> '' AND r.queue = l.queue AND r.task = l.task
-            AND r.priority = p.priority ORDER BY r.due_at LIMIT 1)
-        UNION ALL
-        (SELECT r.due_at FROM runs r WHERE r.state = 2 AND r.queue = l.queue AND r.task = l.task
-            AND r.priority = p.priority ORDER BY r.due_at LIMIT 1)
+    ) l CROSS JOIN generate_series(1, 3) AS w (lane) CROSS JOIN generate_series(0, 2) AS p (priority) CROSS JOIN LATERAL (
+        SELECT r.due_at FROM runs r WHERE r.lane > 0 AND r.lane = w.lane AND r.queue = l.queue AND r.task = l.task
+            AND r.priority = p.priority ORDER BY r.due_at LIMIT 1
     ) h
 $$;

@@ -4,8 +4,12 @@
 
 mod claims;
 mod conformance;
+mod faults;
 mod lost_answers;
+mod migrations;
+mod outages;
 mod pooled;
 mod proxy;
 mod stage;
+mod statements;
 mod transactions;
