@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fluid_core::{
-    BrokerResult, ClaimRequest, Claimed, ConsumerId, LeaseToken, RateExceeded, RunState, TaskLimits, TaskRun,
+    BrokerResult, ClaimRequest, Claimed, ConsumerId, LeaseToken, RateExceeded, RunId, RunState, TaskLimits, TaskRun,
 };
 use redis::{Cmd, Value};
 
@@ -181,18 +181,15 @@ fn read_claimed(answer: Value, number: u64, request: &ClaimRequest) -> Outcome<(
     let [now, next, said, members, fixed, atts] = answer::parts(answer)?;
     let now = instant(&answer::text(now)?)?;
     let next = answer::text(next)?;
-    let members = answer::list(members)?;
+    let ids = claimed_ids(answer::list(members)?)?;
     let mut names = Names::default();
-    let mut runs = Vec::with_capacity(members.len());
-    let mut atts = answer::list(atts)?.into_iter();
-    for (place, (member, fixed)) in members.into_iter().zip(answer::list(fixed)?).enumerate() {
-        let member = answer::bytes(member)?;
-        let id = utf8(&member)?.get(16..52).ok_or_else(|| record::corrupt("a member", &member))?;
-        let id = run_id(id)?;
+    let mut runs = Vec::with_capacity(ids.len());
+    let mut atts = attempts_by_place(atts)?;
+    for (place, (id, fixed)) in ids.into_iter().zip(answer::list(fixed)?).enumerate() {
         let Some(fixed) = answer::optional_bytes(fixed)? else {
             return Err(Fault::Corrupt(format!("run {id} waits, and there is no record of it")));
         };
-        let att = atts.next().map(answer::bytes).transpose()?.unwrap_or_default();
+        let att = atts.remove(&(place + 1)).unwrap_or_default();
         let (mut run, course) = record::run(id, &fixed, &att, &mut names)?;
         let token = if let Some(course) = course {
             course.token
@@ -208,6 +205,44 @@ fn read_claimed(answer: Value, number: u64, request: &ClaimRequest) -> Outcome<(
         now,
     };
     Ok((claimed, answer::text(said)?))
+}
+
+/// The length of what stands before the entries of a slice of a packet, and of an entry.
+const SLICE_HEAD: usize = 20;
+const ENTRY: usize = 40;
+/// The length of the place before an id.
+const PLACE: usize = 16;
+
+/// The ids of claimed runs: of those that were taken one by one, and of slices of packets.
+fn claimed_ids(members: Vec<Value>) -> Outcome<Vec<RunId>> {
+    let mut ids = Vec::new();
+    for member in members {
+        let member = answer::bytes(member)?;
+        let text = utf8(&member)?;
+        let mut push = |range: std::ops::Range<usize>| {
+            let id = text.get(range).ok_or_else(|| record::corrupt("a member", &member))?;
+            ids.push(run_id(id)?);
+            Ok::<(), Fault>(())
+        };
+        if text.len() < SLICE_HEAD + ENTRY {
+            push(PLACE..PLACE + 36)?;
+        } else {
+            for end in (SLICE_HEAD + ENTRY..=text.len()).step_by(ENTRY) {
+                push(end - 36..end)?;
+            }
+        }
+    }
+    Ok(ids)
+}
+
+/// What is told of attempts that are not the first of their run, by place.
+fn attempts_by_place(pairs: Value) -> Outcome<HashMap<usize, Vec<u8>>> {
+    let mut attempts = HashMap::new();
+    let mut pairs = answer::list(pairs)?.into_iter();
+    while let (Some(place), Some(text)) = (pairs.next(), pairs.next()) {
+        attempts.insert(answer::number(&place)?, answer::bytes(text)?);
+    }
+    Ok(attempts)
 }
 
 /// The first attempt of a run is as the claim asked for it, and nothing more is told of it.

@@ -187,7 +187,10 @@ pub(crate) fn course(run: &mut TaskRun, bytes: &[u8], names: &mut Names) -> Outc
     let flags = u8::from_str_radix(&fixed[20..21], 16).map_err(|_| fault())?;
     until(&mut text, '\t')?;
     run.state = state(letter)?;
-    run.due_at = instant(until(&mut text, '\t')?)?;
+    let due = until(&mut text, '\t')?;
+    if !due.is_empty() {
+        run.due_at = instant(due)?;
+    }
     let started = until(&mut text, '\t')?;
     run.started_at = if started.is_empty() { None } else { Some(instant(started)?) };
     run.attempt = number(until(&mut text, '\t')?)?;

@@ -20,20 +20,20 @@ macro_rules! script {
     };
 }
 
-script!(CANCEL, "base" "write" "record" "cancel");
-script!(CLAIM, "base" "write" "record" "claim");
+script!(CANCEL, "base" "packs" "write" "record" "groups" "cancel");
+script!(CLAIM, "base" "packs" "write" "record" "groups" "claim");
 script!(CONSUMERS, "base" "consumers");
-script!(END, "base" "write" "record" "end");
-script!(ENQUEUE, "base" "write" "insert" "enqueue");
-script!(EXTEND, "base" "write" "extend");
+script!(END, "base" "packs" "write" "record" "groups" "end");
+script!(ENQUEUE, "base" "packs" "write" "insert" "enqueue");
+script!(EXTEND, "base" "packs" "write" "record" "groups" "extend");
 script!(FAREWELL, "base" "farewell");
-script!(FIND, "base" "find");
-script!(GET, "base" "get");
+script!(FIND, "base" "packs" "find");
+script!(GET, "base" "packs" "get");
 script!(HEARTBEAT, "base" "heartbeat");
 script!(LINES, "base" "lines");
 script!(LOGS, "base" "write" "logs");
 script!(NOW, "base" "now");
-script!(PURGE, "base" "write" "record" "purge");
+script!(PURGE, "base" "packs" "write" "record" "purge");
 script!(SETTINGS, "base" "settings");
 script!(STATS, "base" "stats");
 script!(SWITCH, "base" "write" "switch");

@@ -9,16 +9,25 @@ if is_ended(a.state) then
 end
 if a.state == 'r' or a.state == 'o' then
   if not flag(a, 1) then
+    if a.group then
+      a = set_apart(a.group, a.at, a.id, a.place)
+      own_lease(a)
+    end
     a.flags = bit.bor(a.flags, 1)
     put(a)
     tell('c\t' .. a.id)
     flush()
+    flush_groups()
   end
   return { 'r', publish() }
 end
 local l, member = lane(a.lane), member_of(a)
 if a.state == 's' then
   call('ZREM', P .. 'due', member .. a.lane)
+elseif a.packet then
+  local entries, entry = waiting[a.packet], sub(a.place, 13) .. a.id
+  local i = entry_at(entries, entry) * ENTRY
+  keep_waiting(a.packet, P .. 'wait:' .. l.text, sub(entries, 1, i) .. sub(entries, i + ENTRY + 1))
 else
   touch(l)
   call('ZREM', P .. 'wait:' .. l.text, member)

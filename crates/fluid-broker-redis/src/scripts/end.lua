@@ -10,9 +10,17 @@ local changed, reported = {}, {}
 
 for i = 1, tonumber(ARGV[4]) do
   local id, token = ARGV[at], ARGV[at + 1]
-  local text = changed[id] or call('HGET', P .. 'att', id)
-  if text and sub(text, 1, 20) == 'r' .. token then
-    local a = parse(id, text)
+  local a
+  local g, i_in_group = in_group(token, id)
+  if g then
+    local _, place = member_at(g, i_in_group)
+    a = set_apart(g, i_in_group, id, place)
+    own_lease(a)
+  else
+    local text = changed[id] or call('HGET', P .. 'att', id)
+    if text and sub(text, 1, 20) == 'r' .. token then a = parse(id, text) end
+  end
+  if a then
     local progress, execution, waiting = ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
     if progress ~= '' then a.tail.p = sub(progress, 2) end
     if execution ~= '' then a.tail.e = sub(execution, 2) end
@@ -29,7 +37,6 @@ end
 local total = tonumber(ARGV[at])
 local ids, tokens = at, at + total
 at = at + 2 * total + 1
-local texts = total > 0 and call('HMGET', P .. 'att', unpack(ARGV, ids + 1, ids + total)) or {}
 local answers = {}
 local function answer(state, task)
   local n = #answers
@@ -74,6 +81,9 @@ local function conclude(a, token, kind, text, instead, delay)
   return public(a.state)
 end
 
+-- Those that ended together.
+local ended = {}
+
 -- What an earlier call with this token wrote, if it did.
 local repeated = {}
 local function written_before(id, token, text)
@@ -84,8 +94,36 @@ local function written_before(id, token, text)
   if a.token == token and is_ended(a.state) then return a.state, lane(a.lane).task end
 end
 
-local ended = {}
-added[P .. 'ended'] = ended
+-- The records of those that are in no group.
+local some, texts = {}, {}
+do
+  local number, g
+  for j = 1, total do
+    local token = ARGV[tokens + j]
+    local its = sub(token, 2, 17)
+    if its ~= number then number, g = its, group(its) end
+    if not g or member_at(g, tonumber(sub(token, 18)) - g.base) ~= ARGV[ids + j] then some[#some + 1] = ARGV[ids + j] end
+  end
+  local fetched = fetch(P .. 'att', some)
+  for j = 1, #some do texts[some[j]] = fetched[j] end
+end
+
+local number, g, before, behind
+-- Ends an attempt that is still in its group, in the common way: with a success.
+local function succeed(id, token, at, text)
+  local slice = g.slice
+  local entry = (at - slice.from) * ENTRY
+  local record = 'S' .. sub(token, 2) .. before .. slice.batch .. sub(slice.entries, entry + 1, entry + 4) .. behind .. text
+  leave(g, at)
+  local n = #written
+  written[n + 1], written[n + 2] = id, record
+  changed[id] = record
+  ended[#ended + 1] = id
+  g.l.ends = (g.l.ends or 0) + 1
+  if total <= TOLD then tell('f\t' .. id .. '\tS\t' .. g.l.task) end
+  answer('S', g.l.task)
+end
+
 local i = 0
 local lane_text, lane_end, l = nil, 0, nil
 while i < total do
@@ -94,8 +132,33 @@ while i < total do
   local success = 'z' .. NOW .. '\ny' .. text
   for j = i + 1, i + size do
     local id, token = ARGV[ids + j], ARGV[tokens + j]
-    local record = changed[id] or texts[j]
+    local record = changed[id]
+    local at_place
     if not record then
+      if sub(token, 2, 17) ~= number then
+        number = sub(token, 2, 17)
+        g = group(number)
+        if g then
+          g.l = lane(g.lane)
+          before = fmt('%d', g.flags)
+          behind = g.lane .. '\t\t' .. g.started .. '\t1\t0\t0\t' .. g.consumer .. '\nz' .. NOW .. '\ny'
+        end
+      end
+      if g then
+        at_place = tonumber(sub(token, 18)) - g.base
+        local member, place = member_at(g, at_place)
+        if member ~= id then
+          at_place = nil
+        elseif kind ~= 'S' then
+          local a = set_apart(g, at_place, id, place)
+          at_place, record = nil, build(a)
+        end
+      end
+      record = record or texts[id]
+    end
+    if at_place then
+      succeed(id, token, at_place, text)
+    elseif not record then
       answer('-', '')
     elseif sub(record, 1, 20) == token
       or (sub(record, 1, 1) == 'r' and sub(record, 2, 20) == sub(token, 2)) then
@@ -112,8 +175,7 @@ while i < total do
         local n = #written
         written[n + 1], written[n + 2] = id, record
         left[#left + 1] = id
-        n = #ended
-        ended[n + 1], ended[n + 2] = NOW, id
+        ended[#ended + 1] = id
         l.ends = (l.ends or 0) + 1
         if total <= TOLD then tell('f\t' .. id .. '\tS\t' .. l.task) end
         answer('S', l.task)
@@ -141,8 +203,17 @@ for _, ends in pairs(lanes) do
     ends.ends = nil
   end
 end
+if #ended >= 8 then
+  -- One member stands for all of them.
+  local name = '#' .. NOW .. sub(ARGV[tokens + 1], 2)
+  call('HSET', P .. 'together', name, table.concat(ended))
+  add(P .. 'ended', NOW, name)
+else
+  for j = 1, #ended do add(P .. 'ended', NOW, ended[j]) end
+end
 if total > TOLD and #written > 0 then
   for _ = #news, TOLD do tell('C') end
 end
 flush()
+flush_groups()
 return { table.concat(reported), answers, publish() }

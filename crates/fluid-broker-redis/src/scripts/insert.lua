@@ -1,6 +1,5 @@
 -- New runs. "text" is what the client says of one, from its four digits of place on.
 local batch = fmt('%012d', call('HINCRBY', P .. 'meta', 'batch', 1))
-local runs, ids = {}, {}
 
 -- When a section of runs is due: text, number, and the state that follows.
 local function due_of(kind, value)
@@ -16,11 +15,6 @@ end
 local function held_by(slot)
   local holder, till, ended = match(call('HGET', P .. 'unique', slot) or '', '^([^\t]*)\t([^\t]*)\t?(.*)$')
   if holder and (ended == '' or (till ~= '' and now < tonumber(till))) then return holder end
-end
-
-local function write_runs()
-  many('HSET', P .. 'run', runs)
-  runs = {}
 end
 
 -- Inserts one run; the run that stands in its way, if one does.
