@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fluid_core::{
-    BrokerResult, ClaimRequest, Claimed, ConsumerId, LeaseToken, RateExceeded, RunId, RunState, TaskLimits, TaskRun,
+    BrokerResult, ClaimRequest, Claimed, ConsumerId, LeaseToken, RateExceeded, RunState, TaskLimits, TaskRun,
 };
 use redis::{Cmd, Value};
 
@@ -181,21 +181,32 @@ fn read_claimed(answer: Value, number: u64, request: &ClaimRequest) -> Outcome<(
     let [now, next, said, members, fixed, atts] = answer::parts(answer)?;
     let now = instant(&answer::text(now)?)?;
     let next = answer::text(next)?;
-    let ids = claimed_ids(answer::list(members)?)?;
     let mut names = Names::default();
-    let mut runs = Vec::with_capacity(ids.len());
+    let mut runs: Vec<(TaskRun, LeaseToken)> = Vec::new();
     let mut atts = attempts_by_place(atts)?;
-    for (place, (id, fixed)) in ids.into_iter().zip(answer::list(fixed)?).enumerate() {
-        let Some(fixed) = answer::optional_bytes(fixed)? else {
+    let mut fixed = answer::list(fixed)?.into_iter();
+    let token = |place: usize| LeaseToken::from_i64(i64::try_from(number * 1000 + place as u64).unwrap_or_default());
+    for member in answer::list(members)? {
+        if let Value::Array(slice) = member {
+            for mut run in read_slice(slice, &mut names)? {
+                first_attempt(&mut run, now, request);
+                runs.push((run, token(runs.len())));
+            }
+            continue;
+        }
+        let member = answer::bytes(member)?;
+        let id = utf8(&member)?.get(PLACE..PLACE + 36).ok_or_else(|| record::corrupt("a member", &member))?;
+        let id = run_id(id)?;
+        let Some(fixed) = fixed.next().map(answer::optional_bytes).transpose()?.flatten() else {
             return Err(Fault::Corrupt(format!("run {id} waits, and there is no record of it")));
         };
-        let att = atts.remove(&(place + 1)).unwrap_or_default();
+        let att = atts.remove(&(runs.len() + 1)).unwrap_or_default();
         let (mut run, course) = record::run(id, &fixed, &att, &mut names)?;
         let token = if let Some(course) = course {
             course.token
         } else {
             first_attempt(&mut run, now, request);
-            LeaseToken::from_i64(i64::try_from(number * 1000 + place as u64).unwrap_or_default())
+            token(runs.len())
         };
         runs.push((run, token));
     }
@@ -207,32 +218,21 @@ fn read_claimed(answer: Value, number: u64, request: &ClaimRequest) -> Outcome<(
     Ok((claimed, answer::text(said)?))
 }
 
-/// The length of what stands before the entries of a slice of a packet, and of an entry.
-const SLICE_HEAD: usize = 20;
-const ENTRY: usize = 40;
 /// The length of the place before an id.
 const PLACE: usize = 16;
 
-/// The ids of claimed runs: of those that were taken one by one, and of slices of packets.
-fn claimed_ids(members: Vec<Value>) -> Outcome<Vec<RunId>> {
-    let mut ids = Vec::new();
-    for member in members {
-        let member = answer::bytes(member)?;
-        let text = utf8(&member)?;
-        let mut push = |range: std::ops::Range<usize>| {
-            let id = text.get(range).ok_or_else(|| record::corrupt("a member", &member))?;
-            ids.push(run_id(id)?);
-            Ok::<(), Fault>(())
-        };
-        if text.len() < SLICE_HEAD + ENTRY {
-            push(PLACE..PLACE + 36)?;
-        } else {
-            for end in (SLICE_HEAD + ENTRY..=text.len()).step_by(ENTRY) {
-                push(end - 36..end)?;
-            }
-        }
-    }
-    Ok(ids)
+/// Runs of a packet that were claimed together: the place of the first and how many (4 digits each) and their ids, the
+/// packet, and what its runs carry. A packet is named by the place of its first run.
+fn read_slice(slice: Vec<Value>, names: &mut Names) -> Outcome<Vec<TaskRun>> {
+    let fault = || Fault::Corrupt("a claim brings a slice of another form than expected".to_owned());
+    let [name, ids, index, texts]: [Value; 4] = slice.try_into().map_err(|_| fault())?;
+    let (name, ids) = (answer::text(name)?, answer::bytes(ids)?);
+    let (index, texts) = (answer::bytes(index)?, answer::bytes(texts)?);
+    let digits = |text: Option<&str>| text.and_then(|digits| digits.parse::<usize>().ok()).ok_or_else(fault);
+    let begin = digits(name.get(12..16))?;
+    let place = digits(ids.get(..4).and_then(|digits| std::str::from_utf8(digits).ok()))?;
+    let first = place.checked_sub(begin).ok_or_else(fault)?;
+    record::in_packet(ids.get(8..).unwrap_or_default(), &index, &texts, first, names)
 }
 
 /// What is told of attempts that are not the first of their run, by place.

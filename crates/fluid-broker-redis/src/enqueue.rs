@@ -27,11 +27,8 @@ impl RedisBroker {
                 .run(&script::ENQUEUE, Lasts::Yes, |command| {
                     command.arg(sections.len());
                     for section in &sections {
-                        command.arg(section.runs.len());
+                        section.write_size(command);
                         section.write(command);
-                        for (id, text) in &section.runs {
-                            command.arg(id).arg(text);
-                        }
                     }
                 })
                 .await?;
@@ -57,9 +54,6 @@ impl RedisBroker {
                     for (tick, section) in some.iter().zip(&sections) {
                         command.arg(tick.task.as_str()).arg(tick.instant.as_microsecond());
                         section.write(command);
-                        for (id, text) in &section.runs {
-                            command.arg(id).arg(text);
-                        }
                     }
                 })
                 .await?;

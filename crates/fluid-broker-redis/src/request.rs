@@ -30,6 +30,9 @@ pub(crate) fn micros(duration: Duration) -> u64 {
 /// With so many runs that have everything in common, what they have in common is kept once.
 const PACKET_FROM: usize = 8;
 
+/// What the runs of a packet carry is read together, so it is not much in all.
+const PACKET_BYTES: usize = 64 * 1024;
+
 /// The ids of a packet are this close together, so that it is known where to look for one.
 const PACKET_SPAN: u64 = 1000;
 
@@ -57,10 +60,15 @@ impl Common {
 /// Runs that follow each other and have everything in common but what they carry.
 pub(crate) struct Section {
     common: Common,
-    /// The id and the record of each, from its place in the batch on; what comes before only the server knows.
-    pub(crate) runs: Vec<(String, String)>,
-    /// Its entries, and its largest and smallest id, if it is a packet.
-    packet: Option<(String, String)>,
+    size: usize,
+    form: Form,
+}
+
+enum Form {
+    /// The id of each, and its record from its place in the batch on; what comes before only the server knows.
+    Alone(Vec<(String, String)>),
+    /// The place of the first, the ids of all, and what they carry.
+    Packet(String, String, String),
 }
 
 /// The milliseconds since the epoch that an id begins with.
@@ -74,40 +82,44 @@ impl Section {
     /// A section of these runs, of which the first has this place in the batch.
     pub(crate) fn new(runs: &[NewRun], place: usize) -> Option<Self> {
         let first = runs.first()?;
-        let mut section = Self {
-            common: Common::of(first),
-            runs: Vec::with_capacity(runs.len()),
-            packet: None,
-        };
-        let in_packet = section.may_be_packet(first) && runs.len() >= PACKET_FROM;
-        let mut entries = String::with_capacity(if in_packet { runs.len() * 40 } else { 0 });
-        for (run, place) in runs.iter().zip(place..) {
-            let id = run.id.to_string();
-            if in_packet {
-                let _ = write!(entries, "{place:04}{id}");
+        let common = Common::of(first);
+        let fits = first.due == Due::Now && first.concurrency_key.is_empty() && common.unique.is_none();
+        let form = if fits && runs.len() >= PACKET_FROM {
+            let mut ids = String::with_capacity(runs.len() * 36);
+            for run in runs {
+                let _ = write!(ids, "{}", run.id);
             }
-            let text = section.text(run, place, in_packet.then_some(place - section.runs.len()));
-            section.runs.push((id, text));
-        }
-        if in_packet {
-            let last = section.runs.last().map_or("", |(id, _)| id);
-            let span = format!("{last}{}", section.runs[0].0);
-            section.packet = Some((entries, span));
-        }
-        Some(section)
+            Form::Packet(format!("{place:04}"), ids, texts(runs))
+        } else {
+            let alone = runs.iter().zip(place..).map(|(run, place)| {
+                let mut text = format!("{place:04}\n{}\n", common.lane);
+                write_text(&mut text, run, common.unique.as_ref().map_or("", |(key, _)| key));
+                (run.id.to_string(), text)
+            });
+            Form::Alone(alone.collect())
+        };
+        Some(Self {
+            common,
+            size: runs.len(),
+            form,
+        })
     }
 
-    fn may_be_packet(&self, first: &NewRun) -> bool {
-        first.due == Due::Now && first.concurrency_key.is_empty() && self.common.unique.is_none()
+    /// How many there are, which a tick leaves out: it has one.
+    pub(crate) fn write_size(&self, command: &mut Cmd) {
+        command.arg(self.size);
     }
 
-    /// Number of runs, lane, due time, unique key and window.
+    /// Lane, due time, unique key and window, and the runs.
     pub(crate) fn write(&self, command: &mut Cmd) {
         command.arg(&self.common.lane);
-        if let Some((entries, span)) = &self.packet {
-            command.arg("p").arg(entries).arg("").arg(span);
-            return;
-        }
+        let runs = match &self.form {
+            Form::Packet(place, ids, texts) => {
+                command.arg("p").arg(place).arg("").arg(ids).arg(texts);
+                return;
+            }
+            Form::Alone(runs) => runs,
+        };
         match self.common.due {
             Due::Now => command.arg("n").arg(""),
             Due::After(delay) => command.arg("d").arg(micros(delay)),
@@ -117,36 +129,54 @@ impl Section {
             Some((key, window)) => command.arg(key).arg(window),
             None => command.arg("").arg(""),
         };
+        for (id, text) in runs {
+            command.arg(id).arg(text);
+        }
     }
+}
 
-    fn text(&self, run: &NewRun, place: usize, packet: Option<usize>) -> String {
-        let trigger = match run.trigger {
-            Trigger::Request => 'r',
-            Trigger::Schedule => 's',
-            Trigger::Parent => 'p',
-            Trigger::Retry => 't',
-        };
-        let params = run.params.expose().as_str();
-        let mut text = String::with_capacity(self.common.lane.len() + params.len() + 32);
-        let _ = write!(text, "{place:04}");
-        if let Some(first) = packet {
-            let _ = write!(text, "\t{first:04}");
-        }
-        let _ = write!(text, "\n{}\n{trigger}", self.common.lane);
-        for id in [run.parent, run.root, run.retry_of] {
-            text.push('\t');
-            if let Some(id) = id {
-                let _ = write!(text, "{id}");
-            }
-        }
-        let _ = write!(text, "\t{}\t", run.max_interruptions);
-        text.push_str(&escape(&run.params.secret_paths().join("\n")));
+/// What a run carries, with its unique key if it has one.
+fn write_text(text: &mut String, run: &NewRun, unique: &str) {
+    text.push(match run.trigger {
+        Trigger::Request => 'r',
+        Trigger::Schedule => 's',
+        Trigger::Parent => 'p',
+        Trigger::Retry => 't',
+    });
+    for id in [run.parent, run.root, run.retry_of] {
         text.push('\t');
-        text.push_str(self.common.unique.as_ref().map_or("", |(key, _)| key));
-        text.push('\n');
-        text.push_str(params);
-        text
+        if let Some(id) = id {
+            let _ = write!(text, "{id}");
+        }
     }
+    let _ = write!(text, "\t{}\t", run.max_interruptions);
+    text.push_str(&escape(&run.params.secret_paths().join("\n")));
+    text.push('\t');
+    text.push_str(unique);
+    text.push('\n');
+    text.push_str(run.params.expose().as_str());
+}
+
+/// What the runs of a packet carry: once if they carry the same, otherwise one behind the other.
+fn texts(runs: &[NewRun]) -> String {
+    fn carried(run: &NewRun) -> impl PartialEq + use<'_> {
+        let ids = (run.trigger, run.parent, run.root, run.retry_of);
+        (ids, run.max_interruptions, &run.params)
+    }
+    let mut texts = String::new();
+    if runs.windows(2).all(|pair| carried(&pair[0]) == carried(&pair[1])) {
+        texts.push('s');
+        write_text(&mut texts, &runs[0], "");
+        return texts;
+    }
+    let mut data = String::new();
+    texts.push('e');
+    for run in runs {
+        write_text(&mut data, run, "");
+        let _ = write!(texts, "{:08}", data.len());
+    }
+    texts.push_str(&data);
+    texts
 }
 
 /// Whether a run may stand in the section of the run before it, of which `first` is the first.
@@ -165,14 +195,16 @@ fn follows(first: &NewRun, before: &NewRun, run: &NewRun) -> bool {
 /// Runs in their order, those that follow each other and have everything in common in one section.
 pub(crate) fn sections(runs: &[NewRun]) -> Vec<Section> {
     let mut sections = Vec::new();
-    let mut begin = 0;
+    let (mut begin, mut bytes) = (0, 0);
     for end in 1..=runs.len() {
-        let goes_on = runs
-            .get(end)
-            .is_some_and(|run| follows(&runs[begin], &runs[end - 1], run));
+        bytes += runs[end - 1].params.expose().as_str().len();
+        let goes_on = runs.get(end).is_some_and(|run| {
+            let fits = bytes + run.params.expose().as_str().len() <= PACKET_BYTES;
+            fits && follows(&runs[begin], &runs[end - 1], run)
+        });
         if !goes_on {
             sections.extend(Section::new(&runs[begin..end], begin));
-            begin = end;
+            (begin, bytes) = (end, 0);
         }
     }
     sections

@@ -31,13 +31,13 @@ script!(FIND, "base" "packs" "find");
 script!(GET, "base" "packs" "get");
 script!(HEARTBEAT, "base" "heartbeat");
 script!(LINES, "base" "lines");
-script!(LOGS, "base" "write" "logs");
+script!(LOGS, "base" "packs" "write" "logs");
 script!(NOW, "base" "now");
-script!(PURGE, "base" "packs" "write" "record" "purge");
+script!(PURGE, "base" "packs" "write" "record" "groups" "purge");
 script!(SETTINGS, "base" "settings");
 script!(STATS, "base" "stats");
 script!(SWITCH, "base" "write" "switch");
-script!(TICK, "base" "write" "insert" "tick");
+script!(TICK, "base" "packs" "write" "insert" "tick");
 script!(TICKED, "base" "ticked");
 script!(VERSION, "base" "version");
 

@@ -10,7 +10,7 @@ end
 if a.state == 'r' or a.state == 'o' then
   if not flag(a, 1) then
     if a.group then
-      a = set_apart(a.group, a.at, a.id, a.place)
+      a = set_apart(a.group, a.at_group)
       own_lease(a)
     end
     a.flags = bit.bor(a.flags, 1)
@@ -25,9 +25,10 @@ local l, member = lane(a.lane), member_of(a)
 if a.state == 's' then
   call('ZREM', P .. 'due', member .. a.lane)
 elseif a.packet then
-  local entries, entry = waiting[a.packet], sub(a.place, 13) .. a.id
-  local i = entry_at(entries, entry) * ENTRY
-  keep_waiting(a.packet, P .. 'wait:' .. l.text, sub(entries, 1, i) .. sub(entries, i + ENTRY + 1))
+  local w = waiting_in(a.packet.name)
+  local at = (a.packet.first + a.at_packet - w.first) * ID
+  local ids = sub(w.ids, 1, at) .. NONE .. sub(w.ids, at + ID + 1)
+  keep_waiting(a.packet.name, P .. 'wait:' .. l.text, w.first, ids)
 else
   touch(l)
   call('ZREM', P .. 'wait:' .. l.text, member)

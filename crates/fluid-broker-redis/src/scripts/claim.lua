@@ -10,12 +10,13 @@ if before then
   -- Its answer was lost. What it leased and is still held under it is told once more.
   local ids, members, held, known = {}, {}, {}, {}
   for i = 1, #before, 36 do ids[#ids + 1] = sub(before, i, i + 35) end
-  local runs, texts = fetch(P .. 'run', ids), fetch(P .. 'att', ids)
+  local texts = fetch(P .. 'att', ids)
   for i = 1, #ids do
-    local text = att_of(ids[i], runs[i], texts[i])
-    if text and sub(text, 1, 17) == 'r' .. CLAIM then
+    local fixed, p, at = fixed_of(ids[i])
+    local text = texts[i] or (p and att_in(p, at))
+    if fixed and text and sub(text, 1, 17) == 'r' .. CLAIM then
       local n = #known + 1
-      known[n], held[2 * n - 1], held[2 * n] = runs[i], n, text
+      known[n], held[2 * n - 1], held[2 * n] = fixed, n, text
       members[n] = sub(text, 22, 37) .. ids[i] .. 'a'
     end
   end
@@ -78,8 +79,7 @@ local over_groups = call('ZRANGEBYSCORE', P .. 'groups', '-inf', NOW, 'LIMIT', 0
 for i = 1, #over_groups do
   local g = group(over_groups[i])
   for j = 0, g.size - 1 do
-    local id, place = member_at(g, j)
-    if id then lost(set_apart(g, j, id, place)) end
+    if not g.gone[j] then lost(set_apart(g, j)) end
   end
 end
 
@@ -188,21 +188,24 @@ local function less(one, other)
   return one.due < other.due or (one.due == other.due and one.place < other.place)
 end
 
--- The next run of a packet, as if it waited alone.
+-- The next run of a packet, as if it waited alone; nil at its end.
 local function next_of_packet(s)
-  local at = s.pack.at * ENTRY
-  local entry = sub(s.pack.entries, at + 1, at + ENTRY)
-  return entry_of(sub(s.pack.name, 1, 12) .. entry .. 'f', s.pack.due_text, lane(s.lane))
+  local pack = s.pack
+  while pack.at * ID < #pack.ids do
+    local id = sub(pack.ids, pack.at * ID + 1, pack.at * ID + ID)
+    if id ~= NONE then
+      return entry_of(sub(pack.name, 1, 12) .. fmt('%04d', pack.first + pack.at) .. id .. 'f', pack.due_text, lane(s.lane))
+    end
+    pack.at = pack.at + 1
+  end
 end
 
 -- Finds the next candidate of a source. Nothing is taken out before the end, so places stay as they are.
 local function advance(s)
   s.head = nil
   if s.pack then
-    if s.pack.at * ENTRY < #s.pack.entries then
-      s.head = next_of_packet(s)
-      return
-    end
+    s.head = next_of_packet(s)
+    if s.head then return end
     s.pack = nil
   end
   if s.at > #s.buffer and s.more then
@@ -215,7 +218,8 @@ local function advance(s)
   if member and sub(member, 17) == '#' then
     local name = sub(member, 1, 16)
     s.at = s.at + 2
-    s.pack = { name = name, entries = call('HGET', P .. 'pack', name), at = 0, due_text = due_text }
+    local w = waiting_in(name)
+    s.pack = { name = name, first = w.first, ids = w.ids, at = 0, due_text = due_text }
     s.head = next_of_packet(s)
     return
   elseif member then
@@ -237,9 +241,11 @@ local function take(s)
   local l = s.head.l
   if s.pack then
     s.pack.at = s.pack.at + 1
-    if s.pack.at * ENTRY == #s.pack.entries then
+    -- Those at its end that are gone already are taken with it.
+    if not find(s.pack.ids, '%x', s.pack.at * ID + 1) then
       s.taken = s.taken + 1
       call('HDEL', P .. 'pack', s.pack.name)
+      s.pack.at = #s.pack.ids / ID
     end
     return
   end
@@ -298,8 +304,8 @@ local function merge(some)
     local s = some[i]
     if s.taken > 0 then call('ZREMRANGEBYRANK', s.key, 0, s.taken - 1) end
     local pack = s.pack
-    if pack and pack.at > 0 and pack.at * ENTRY < #pack.entries then
-      call('HSET', P .. 'pack', pack.name, sub(pack.entries, pack.at * ENTRY + 1))
+    if pack and pack.at > 0 and pack.at * ID < #pack.ids then
+      call('HSET', P .. 'pack', pack.name, fmt('%04d', pack.first + pack.at) .. sub(pack.ids, pack.at * ID + 1))
     end
     for l in pairs(s.used or {}) do
       touch(l)
@@ -327,24 +333,28 @@ local function drain(s)
     if alone > 0 then
       call('ZREMRANGEBYRANK', s.key, 0, alone - 1)
     else
-      local packet = sub(some[1], 1, 16)
-      local entries = call('HGET', P .. 'pack', packet)
-      local size = math.min(room, #entries / ENTRY)
-      local mine = sub(entries, 1, size * ENTRY)
-      if (group_size == 0 and size >= FEW) or (group_lane == l and group_base + group_size == n_picked) then
+      local name = sub(some[1], 1, 16)
+      local w = waiting_in(name)
+      local size = math.min(room, #w.ids / ID)
+      local mine = sub(w.ids, 1, size * ID)
+      -- All of a group are in one lane, and follow each other in the claim.
+      local whole = not find(mine, '--', 1, true)
+        and ((group_size == 0 and size >= FEW) or (group_lane == l and group_base + group_size == n_picked))
+      if whole then
         if group_size == 0 then group_base, group_lane, group_flags = n_picked, l, flags end
-        slices[#slices + 1] = packet .. fmt('%04d', size) .. mine
+        slices[#slices + 1] = name .. fmt('%04d%04d', w.first, size) .. mine
         group_size = group_size + size
         n_picked = n_picked + size
         room = room - size
-        local taken = call('HGET', P .. 'taken', packet) or ''
-        call('HSET', P .. 'taken', packet, taken .. CLAIM)
+        local taken = call('HGET', P .. 'taken', name) or ''
+        call('HSET', P .. 'taken', name, taken .. CLAIM)
       else
-        for at = 1, #mine, ENTRY do
-          start(l, some[2], sub(packet, 1, 12) .. sub(mine, at, at + ENTRY - 1) .. 'f', flags)
+        for i = 0, size - 1 do
+          local id = sub(mine, i * ID + 1, i * ID + ID)
+          if id ~= NONE then start(l, some[2], sub(name, 1, 12) .. fmt('%04d', w.first + i) .. id .. 'f', flags) end
         end
       end
-      keep_waiting(packet, s.key, sub(entries, size * ENTRY + 1))
+      keep_waiting(name, s.key, w.first + size, sub(w.ids, size * ID + 1))
     end
   end
 end
@@ -418,9 +428,9 @@ end
 local function lease_together()
   local at = group_base
   for _, slice in ipairs(slices) do
-    for i = 21, #slice, ENTRY do
+    for i = 25, #slice, ID do
       at = at + 1
-      ids[at] = sub(slice, i + 4, i + ENTRY - 1)
+      ids[at] = sub(slice, i, i + ID - 1)
     end
   end
   for i = group_base + 1, math.min(at, group_base + TOLD - #news) do tell('s\t' .. ids[i] .. '\t1\t' .. group_lane.task) end
@@ -452,15 +462,21 @@ for _, name in ipairs({ 'due', 'leases', 'groups' }) do
   local first = call('ZRANGE', P .. name, 0, 0, 'WITHSCORES')
   if first[1] then next_at = math.min(next_at or math.huge, tonumber(first[2])) end
 end
--- Those that are alone and before the group, the group, and those behind it.
-local members = {}
-for i = 1, #picked do
-  if picked_at[i] == group_base + group_size and group_size > 0 then
-    for _, slice in ipairs(slices) do members[#members + 1] = slice end
+-- Those that are alone and before the group, the group, and those behind it. For a slice of a packet the packet is told
+-- as it is kept.
+local members, alone, fixed = {}, {}, {}
+local function slices_are_next()
+  for _, slice in ipairs(slices) do
+    local name = sub(slice, 1, 16)
+    members[#members + 1] = { name, sub(slice, 17), call('HGET', P .. 'index', name), call('HGET', P .. 'texts', name) }
   end
+end
+for i = 1, #picked do
+  if group_size > 0 and picked_at[i] == group_base + group_size then slices_are_next() end
   members[#members + 1] = picked[i]
+  alone[i] = sub(picked[i], 17, 52)
 end
-if group_size > 0 and n_picked == group_base + group_size then
-  for _, slice in ipairs(slices) do members[#members + 1] = slice end
-end
-return { NOW, next_at and fmt('%.0f', next_at) or '', publish(), members, fetch(P .. 'run', ids), texts_by_place }
+if group_size > 0 and n_picked == group_base + group_size then slices_are_next() end
+fixed = fetch(P .. 'run', alone)
+for i = 1, #alone do fixed[i] = fixed[i] or fixed_of(alone[i]) end
+return { NOW, next_at and fmt('%.0f', next_at) or '', publish(), members, fixed, texts_by_place }

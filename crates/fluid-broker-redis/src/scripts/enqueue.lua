@@ -1,6 +1,7 @@
 -- ARGV[4]: how many sections. Each: how many runs, lane, kind of due time (n now, d delay, a instant, p now and in a
--- packet), its value (the entries of a packet), unique key ('=key' or ''), its window (the largest and the smallest id
--- of a packet); then for each run its id and text. Answers: '' for what was inserted, otherwise the run that it
+-- packet), its value, unique key ('=key' or ''), its window; then for each run its id and text, of which the first four
+-- digits are its place in the batch. Of a packet the value is the place of the first, the window the ids, ascending,
+-- and what follows are its texts, as they are kept. Answers: '' for what was inserted, otherwise the run that it
 -- duplicates; none at all when all were inserted.
 local answers, first = {}, {}
 
@@ -15,51 +16,55 @@ local function overlaps(largest, smallest)
 end
 
 -- Inserts a packet, unless one of its runs is known.
-local function insert_packet(l, size, entries, span, from)
-  if overlaps(sub(span, 1, 36), sub(span, 37)) then
-    local ids = {}
-    for i = 1, size do ids[i] = ARGV[from + 2 * i - 2] end
-    local known = fetch(P .. 'run', ids)
-    for i = 1, size do
-      if known[i] then return false end
+local function insert_packet(l, size, first_place, ids, texts)
+  local largest, smallest = sub(ids, -ID), sub(ids, 1, ID)
+  if overlaps(largest, smallest) then
+    for i = 1, #ids, ID do
+      if is_known(sub(ids, i, i + ID - 1)) then return false end
     end
   end
-  local before = NOW .. '\t' .. NOW .. '\tq\t' .. batch
-  local runs = {}
-  for i = 1, 2 * size, 2 do
-    runs[i], runs[i + 1] = ARGV[from + i - 1], before .. ARGV[from + i]
-  end
-  many('HSET', P .. 'run', runs)
-  local packet = batch .. sub(entries, 1, 4)
-  call('HSET', P .. 'pack', packet, entries)
-  call('HSET', P .. 'index', packet, span .. entries)
-  call('ZADD', P .. 'spans', 0, span .. packet)
-  add(P .. 'wait:' .. l.text, NOW, packet .. '#')
+  local name = batch .. first_place
+  call('HSET', P .. 'index', name, NOW .. '\t' .. largest .. smallest .. '\t' .. l.text .. '\n' .. ids)
+  call('HSET', P .. 'texts', name, texts)
+  call('HSET', P .. 'pack', name, first_place .. ids)
+  call('ZADD', P .. 'spans', 0, largest .. smallest .. name)
+  add(P .. 'wait:' .. l.text, NOW, name .. '#')
   open(l)
   count(l, 'q', size)
   return true
+end
+
+local function insert_one(l, i, id, text, kind, value, unique, window)
+  local holder = insert(l, id, text, kind, value, unique, window)
+  if holder then
+    answers[i] = (AGAIN and holder == id) and '' or holder
+  else
+    first[l.task] = first[l.task] or id
+  end
 end
 
 local at, place = 5, 0
 for _ = 1, tonumber(ARGV[4]) do
   local size, l, kind, value, unique, window = tonumber(ARGV[at]), lane(ARGV[at + 1]), unpack(ARGV, at + 2, at + 5)
   at = at + 6
-  if kind == 'p' and insert_packet(l, size, value, window, at) then
-    first[l.task] = first[l.task] or ARGV[at]
-  else
-    for i = 0, size - 1 do
-      local id, text = ARGV[at + 2 * i], ARGV[at + 2 * i + 1]
-      -- Alone it is of no packet.
-      if kind == 'p' then text = sub(text, 1, 4) .. sub(text, 10) end
-      local holder = insert(l, id, text, kind, value, unique, window)
-      if holder then
-        answers[place + i + 1] = (AGAIN and holder == id) and '' or holder
-      else
-        first[l.task] = first[l.task] or id
+  if kind == 'p' then
+    if insert_packet(l, size, value, window, ARGV[at]) then
+      first[l.task] = first[l.task] or sub(window, 1, ID)
+    else
+      local p = { texts = ARGV[at], size = size }
+      for i = 0, size - 1 do
+        local text = fmt('%04d', value + i) .. '\n' .. l.text .. '\n' .. text_in(p, i)
+        insert_one(l, place + i + 1, sub(window, i * ID + 1, i * ID + ID), text, 'n', '', '', '')
       end
     end
+    at = at + 1
+  else
+    for i = 0, size - 1 do
+      insert_one(l, place + i + 1, ARGV[at + 2 * i], ARGV[at + 2 * i + 1], kind, value, unique, window)
+    end
+    at = at + 2 * size
   end
-  at, place = at + 2 * size, place + size
+  place = place + size
 end
 flush()
 for task, id in pairs(first) do tell('e\t' .. id .. '\t' .. task) end

@@ -27,9 +27,8 @@ for g, list in pairs(extended) do
     call('ZADD', P .. 'groups', till, g.number)
   else
     -- From now on they end at different times.
-    for at, id in pairs(list) do
-      local _, place = member_at(g, at)
-      local a = set_apart(g, at, id, place)
+    for at in pairs(list) do
+      local a = set_apart(g, at)
       a.lease = till
       own_lease(a)
       put(a)

@@ -17,6 +17,9 @@ local function set()
 end
 local tasks, states, queues = set(), set(), set()
 
+-- In which packet a run is, and where.
+local in_packet, at_packet = {}, {}
+
 -- All ids in descending order, below one, at least so many if there are.
 local function newest(below, n)
   local ids = call('ZREVRANGEBYLEX', P .. 'ids', below == '' and '+' or '(' .. below, '-', 'LIMIT', 0, n)
@@ -38,10 +41,13 @@ local function newest(below, n)
         if ids[n] > largest then return ids, false end
       end
       if below == '' or smallest < below then
-        local entries = call('HGET', P .. 'index', sub(span, 73)) or ''
-        for i = 77, #entries, ENTRY do
-          local id = sub(entries, i, i + 35)
-          if below == '' or id < below then ids[#ids + 1] = id end
+        local p = packet(sub(span, 73))
+        for i = 0, p.size - 1 do
+          local id = sub(p.ids, i * ID + 1, i * ID + ID)
+          if id ~= NONE and (below == '' or id < below) then
+            ids[#ids + 1] = id
+            in_packet[id], at_packet[id] = p, i
+          end
         end
       end
     end
@@ -113,11 +119,19 @@ while looked < #candidates and #ids < most do
   for i = 1, #some do
     if #ids == most then break end
     looked = looked + 1
-    local text = att_of(some[i], fixed[i], att[i])
-    if fixed[i] and passes(some[i], fixed[i], text) then
+    local id, record, text = some[i], fixed[i], att[i]
+    if not record then
+      local p, at_p = in_packet[id], at_packet[id]
+      if not p then p, at_p = locate(id) end
+      if p then
+        record = record_in(p, at_p)
+        text = text or att_in(p, at_p)
+      end
+    end
+    if record and passes(id, record, text) then
       local n = #ids + 1
-      ids[n] = some[i]
-      if not ids_only then runs[n], atts[n] = fixed[i], text or '' end
+      ids[n] = id
+      if not ids_only then runs[n], atts[n] = record, text or '' end
     end
   end
 end

@@ -1,46 +1,51 @@
 -- What is written to packets and groups.
-local function leave(g, i)
-  g.gone[i] = true
-  g.left = g.left - 1
+local function leave(g, i, letter)
+  if not g.gone[i] then g.left = g.left - 1 end
+  if g.gone[i] == 'S' then g.kept = g.kept - 1 end
+  if letter == 'S' then g.kept = g.kept + 1 end
+  g.gone[i] = letter
   g.changed = true
+end
+
+local function forget_group(g)
+  for _, key in ipairs({ 'group', 'gone', 'outcome' }) do call('HDEL', P .. key, g.number) end
+  for _, slice in ipairs(g.slices) do
+    local taken = call('HGET', P .. 'taken', slice.packet) or ''
+    local rest = {}
+    for at = 1, #taken, 16 do
+      local other = sub(taken, at, at + 15)
+      if other ~= g.number then rest[#rest + 1] = other end
+    end
+    if #rest == 0 then
+      call('HDEL', P .. 'taken', slice.packet)
+    else
+      call('HSET', P .. 'taken', slice.packet, table.concat(rest))
+    end
+  end
 end
 
 local function flush_groups()
   for number, g in pairs(groups) do
     if g and g.changed then
       g.changed = false
-      if g.left == 0 then
-        call('HDEL', P .. 'group', number)
-        call('HDEL', P .. 'gone', number)
-        call('ZREM', P .. 'groups', number)
+      if g.left == 0 then call('ZREM', P .. 'groups', number) end
+      if g.left == 0 and g.kept == 0 then
+        forget_group(g)
         groups[number] = false
-        for _, slice in ipairs(g.slices) do
-          local taken = call('HGET', P .. 'taken', slice.packet) or ''
-          local rest = {}
-          for at = 1, #taken, 16 do
-            local other = sub(taken, at, at + 15)
-            if other ~= number then rest[#rest + 1] = other end
-          end
-          if #rest == 0 then
-            call('HDEL', P .. 'taken', slice.packet)
-          else
-            call('HSET', P .. 'taken', slice.packet, table.concat(rest))
-          end
-        end
       else
         local letters = {}
-        for i = 1, g.size do letters[i] = g.gone[i - 1] and 'x' or '.' end
+        for i = 1, g.size do letters[i] = g.gone[i - 1] or '.' end
         call('HSET', P .. 'gone', number, table.concat(letters))
       end
     end
   end
 end
 
--- Takes a run out of its group: from now on it has an "att" and a lease of its own.
-local function set_apart(g, i, id, place)
-  local a = parse(id, group_text(g, i, place))
-  a.lease = a.lease or call('ZSCORE', P .. 'groups', g.number)
-  leave(g, i)
+-- Takes a run that runs out of its group: from now on it has an "att", and a lease of its own.
+local function set_apart(g, i)
+  local a = parse(id_at(g, i), text_at(g, i))
+  a.lease = call('ZSCORE', P .. 'groups', g.number)
+  leave(g, i, 'x')
   return a
 end
 
@@ -48,13 +53,13 @@ local function own_lease(a)
   add(P .. 'leases', a.lease, a.id)
 end
 
--- Takes entries out of those that wait in a packet.
-local function keep_waiting(packet, key, entries)
-  waiting[packet] = entries
-  if entries == '' then
-    call('ZREM', key, packet .. '#')
-    call('HDEL', P .. 'pack', packet)
+-- So many of a packet wait from now on, from this place on.
+local function keep_waiting(name, key, first, ids)
+  waiting[name] = nil
+  if not find(ids, '%x') then
+    call('ZREM', key, name .. '#')
+    call('HDEL', P .. 'pack', name)
   else
-    call('HSET', P .. 'pack', packet, entries)
+    call('HSET', P .. 'pack', name, fmt('%04d', first) .. ids)
   end
 end

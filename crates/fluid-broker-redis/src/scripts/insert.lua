@@ -19,7 +19,7 @@ end
 
 -- Inserts one run; the run that stands in its way, if one does.
 local function insert(l, id, text, kind, value, unique, window)
-  if call('HEXISTS', P .. 'run', id) == 1 then return id end
+  if is_known(id) then return id end
   if unique ~= '' then
     local slot = l.task .. '/' .. sub(unique, 2)
     local holder = held_by(slot)

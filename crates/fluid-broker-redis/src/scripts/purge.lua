@@ -9,9 +9,9 @@ end
 local ids, behind = list(4)
 local members = list(behind)
 local gone, FEW = 0, 50
-local dropped, is_dropped, keys, packets = {}, {}, {}, {}
+local dropped, is_dropped, keys, out_of = {}, {}, {}, {}
 
-local function drop(id, text, fixed)
+local function drop(id, text, p, i, g, at)
   local l = lane(match(text, '^[^\t]*', 38))
   if bit.band(tonumber(sub(text, 21, 21), 16), 4) ~= 0 then
     local _, unique = request(id)
@@ -19,11 +19,11 @@ local function drop(id, text, fixed)
     if match(call('HGET', P .. 'unique', slot) or '', '^[^\t]*') == id then call('HDEL', P .. 'unique', slot) end
   end
   count(l, sub(text, 1, 1), -1)
-  local place, first = match(fixed, '^[^\t]*\t[^\t]*\t%l\t(%d+)\t(%d+)\n')
-  if place then
-    local packet = sub(place, 1, 12) .. first
-    packets[packet] = (packets[packet] or 0) + 1
+  if p then
+    out_of[p] = out_of[p] or {}
+    out_of[p][i] = true
   end
+  if g then leave(g, at, 'p') end
   dropped[#dropped + 1] = id
   is_dropped[id] = true
   keys[#keys + 1] = P .. 'past/' .. id
@@ -34,11 +34,14 @@ end
 for from = 1, #ids, FEW do
   local some = {}
   for i = from, math.min(from + FEW - 1, #ids) do some[#some + 1] = ids[i] end
-  local texts, fixed = fetch(P .. 'att', some), fetch(P .. 'run', some)
+  local texts, alone = fetch(P .. 'att', some), fetch(P .. 'run', some)
   for i = 1, #some do
-    if texts[i] and is_ended(sub(texts[i], 1, 1)) then
-      drop(some[i], texts[i], fixed[i])
-    elseif AGAIN and not fixed[i] then
+    local text, p, at_p, g, at = texts[i], nil, nil, nil, nil
+    if not alone[i] then p, at_p = locate(some[i]) end
+    if p and not text then text, g, at = att_in(p, at_p) end
+    if text and (p or alone[i]) and is_ended(sub(text, 1, 1)) then
+      drop(some[i], text, p, at_p, g, at)
+    elseif AGAIN and not p and not alone[i] then
       gone = gone + 1
     end
   end
@@ -48,18 +51,23 @@ many('ZREM', P .. 'ids', dropped)
 many('ZREM', P .. 'ended', dropped)
 for i = 1, #keys, 1000 do call('UNLINK', unpack(keys, i, math.min(i + 999, #keys))) end
 
--- A packet whose runs are all gone is no longer listed.
-for packet, n in pairs(packets) do
-  local entries = call('HGET', P .. 'index', packet)
-  if entries then
-    local purged = call('HINCRBY', P .. 'purged', packet, n)
-    if purged * ENTRY >= #entries - 72 then
-      call('ZREM', P .. 'spans', sub(entries, 1, 72) .. packet)
-      call('HDEL', P .. 'index', packet)
-      call('HDEL', P .. 'purged', packet)
-    end
+-- A packet is there as long as one of its runs is.
+for p, places in pairs(out_of) do
+  local left, some = {}, false
+  for i = 0, p.size - 1 do
+    local id = places[i] and NONE or sub(p.ids, i * ID + 1, i * ID + ID)
+    left[#left + 1] = id
+    some = some or id ~= NONE
   end
+  if some then
+    call('HSET', P .. 'index', p.name, p.created .. '\t' .. p.span .. '\t' .. p.lane .. '\n' .. table.concat(left))
+  else
+    for _, key in ipairs({ 'index', 'texts', 'taken', 'pack' }) do call('HDEL', P .. key, p.name) end
+    call('ZREM', P .. 'spans', p.span .. p.name)
+  end
+  packets[p.name] = nil
 end
+flush_groups()
 
 -- What stands for many stands for those that are left.
 for _, name in ipairs(members) do
@@ -68,7 +76,7 @@ for _, name in ipairs(members) do
     local left = {}
     for i = 1, #together, 36 do
       local id = sub(together, i, i + 35)
-      if not is_dropped[id] and call('HEXISTS', P .. 'run', id) == 1 then left[#left + 1] = id end
+      if not is_dropped[id] and is_known(id) then left[#left + 1] = id end
     end
     if #left == 0 then
       call('ZREM', P .. 'ended', name)

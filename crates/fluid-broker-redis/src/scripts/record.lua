@@ -1,7 +1,7 @@
 -- The two records of a run.
 --
 -- "run", written once when it is enqueued:
---   created TAB due TAB state TAB place, and TAB and the last digits of its packet's name if it came in one LF lane LF
+--   created TAB due TAB state TAB place LF lane LF
 --   trigger TAB parent TAB root TAB retry_of TAB max_interruptions TAB secrets TAB unique LF parameters
 -- "att", from its first attempt on, or from the moment that a scheduled run came due:
 --   state token(19) flags place(16) lane TAB due TAB started TAB attempt TAB failures TAB interruptions TAB consumer LF
@@ -67,9 +67,10 @@ end
 
 -- What only the record of the request has: how many attempts may be lost, the unique key, and the first due time.
 local function request(id)
-  local fixed = call('HGET', P .. 'run', id)
-  local due, most, unique =
-    match(fixed, '^[^\t]*\t([^\t]*)[^\n]*\n[^\n]*\n[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t(%d+)\t[^\t]*\t([^\n]*)\n')
+  local due, most, unique = match(
+    (fixed_of(id)),
+    '^[^\t]*\t([^\t]*)[^\n]*\n[^\n]*\n[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t(%d+)\t[^\t]*\t([^\n]*)\n'
+  )
   return tonumber(most), unique, due
 end
 
@@ -77,19 +78,18 @@ end
 local function load(id)
   local text = call('HGET', P .. 'att', id)
   if text then return parse(id, text) end
-  local fixed = call('HGET', P .. 'run', id)
+  local fixed, p, i = fixed_of(id)
   if not fixed then return nil end
-  local due, state, place, lane_text, unique =
-    match(fixed, '^[^\t]*\t([^\t]*)\t(%l)\t(%d+)[^\n]*\n([^\n]*)\n[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t%d+\t[^\t]*\t([^\n]*)\n')
-  local packet, g, i = find_in_packet(id, fixed)
   local a
-  if g then
-    a = parse(id, group_text(g, i, place))
-  else
-    a = bare(id, state, place, lane_text, due, unique ~= '')
+  if p then
+    local att, g, at = att_in(p, i)
+    a = att and parse(id, att) or bare(id, 'q', place_in(p, i), p.lane, p.created, false)
+    a.packet, a.at_packet, a.group, a.at_group = p, i, g, at
+    return a
   end
-  a.packet, a.group, a.at = packet, g, i
-  return a
+  local due, state, place, lane_text, unique =
+    match(fixed, '^[^\t]*\t([^\t]*)\t(%l)\t(%d+)\n([^\n]*)\n[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t%d+\t[^\t]*\t([^\n]*)\n')
+  return bare(id, state, place, lane_text, due, unique ~= '')
 end
 
 local function member_of(a)
