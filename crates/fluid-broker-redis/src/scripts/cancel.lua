@@ -28,7 +28,7 @@ elseif a.packet then
   local w = waiting_in(a.packet.name)
   local at = (a.packet.first + a.at_packet - w.first) * ID
   local ids = sub(w.ids, 1, at) .. NONE .. sub(w.ids, at + ID + 1)
-  keep_waiting(a.packet.name, P .. 'wait:' .. l.text, w.first, ids)
+  keep_waiting(a.packet.name, P .. 'wait:' .. l.text, a.due, w.first, w.first, ids)
 else
   touch(l)
   call('ZREM', P .. 'wait:' .. l.text, member)

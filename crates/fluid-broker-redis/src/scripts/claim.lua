@@ -120,7 +120,7 @@ for _, name in ipairs(call('SMEMBERS', P .. 'open')) do
     local some = sources[priority]
     some[#some + 1] = {
       name = name, key = P .. name, kind = kind, limits = limits, lane = match(name, ':(.*)$'), got = 0, at = 1,
-      buffer = {}, more = true, taken = 0, side = {},
+      buffer = {}, more = true, taken = {}, side = {}, packs = {},
     }
   end
 end
@@ -200,13 +200,20 @@ local function next_of_packet(s)
   end
 end
 
+-- So much of a packet was taken.
+local function leave_packet(s)
+  local pack = s.pack
+  s.pack = nil
+  if pack and pack.at > 0 then s.packs[#s.packs + 1] = pack end
+end
+
 -- Finds the next candidate of a source. Nothing is taken out before the end, so places stay as they are.
 local function advance(s)
   s.head = nil
   if s.pack then
     s.head = next_of_packet(s)
     if s.head then return end
-    s.pack = nil
+    leave_packet(s)
   end
   if s.at > #s.buffer and s.more then
     s.buffer = call('ZRANGE', s.key, s.got, s.got + SLICE - 1, 'WITHSCORES')
@@ -215,8 +222,8 @@ local function advance(s)
   end
   local member, due_text = s.buffer[s.at], s.buffer[s.at + 1]
   local first
-  if member and sub(member, 17) == '#' then
-    local name = sub(member, 1, 16)
+  if member and sub(member, 17, 17) == '#' then
+    local name = sub(member, 18)
     s.at = s.at + 2
     local w = waiting_in(name)
     s.pack = { name = name, first = w.first, ids = w.ids, at = 0, due_text = due_text }
@@ -241,16 +248,10 @@ local function take(s)
   local l = s.head.l
   if s.pack then
     s.pack.at = s.pack.at + 1
-    -- Those at its end that are gone already are taken with it.
-    if not find(s.pack.ids, '%x', s.pack.at * ID + 1) then
-      s.taken = s.taken + 1
-      call('HDEL', P .. 'pack', s.pack.name)
-      s.pack.at = #s.pack.ids / ID
-    end
     return
   end
   if s.kind ~= 'keyed' then
-    s.taken = s.taken + 1
+    s.taken[#s.taken + 1] = s.head.member
     return
   end
   l.taken = (l.taken or 0) + 1
@@ -302,10 +303,11 @@ local function merge(some)
   end
   for i = 1, #some do
     local s = some[i]
-    if s.taken > 0 then call('ZREMRANGEBYRANK', s.key, 0, s.taken - 1) end
-    local pack = s.pack
-    if pack and pack.at > 0 and pack.at * ID < #pack.ids then
-      call('HSET', P .. 'pack', pack.name, fmt('%04d', pack.first + pack.at) .. sub(pack.ids, pack.at * ID + 1))
+    leave_packet(s)
+    many('ZREM', s.key, s.taken)
+    for _, pack in ipairs(s.packs) do
+      local first = pack.first + pack.at
+      keep_waiting(pack.name, s.key, pack.due_text, pack.first, first, sub(pack.ids, pack.at * ID + 1))
     end
     for l in pairs(s.used or {}) do
       touch(l)
@@ -326,14 +328,14 @@ local function drain(s)
     local alone = 0
     for i = 1, #some, 2 do
       local member = some[i]
-      if sub(member, 17) == '#' then break end
+      if sub(member, 17, 17) == '#' then break end
       start(l, some[i + 1], member, flags)
       alone = alone + 1
     end
     if alone > 0 then
       call('ZREMRANGEBYRANK', s.key, 0, alone - 1)
     else
-      local name = sub(some[1], 1, 16)
+      local name = sub(some[1], 18)
       local w = waiting_in(name)
       local size = math.min(room, #w.ids / ID)
       local mine = sub(w.ids, 1, size * ID)
@@ -354,7 +356,7 @@ local function drain(s)
           if id ~= NONE then start(l, some[2], sub(name, 1, 12) .. fmt('%04d', w.first + i) .. id .. 'f', flags) end
         end
       end
-      keep_waiting(name, s.key, w.first + size, sub(w.ids, size * ID + 1))
+      keep_waiting(name, s.key, some[2], w.first, w.first + size, sub(w.ids, size * ID + 1))
     end
   end
 end

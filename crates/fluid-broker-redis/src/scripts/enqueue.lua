@@ -28,7 +28,7 @@ local function insert_packet(l, size, first_place, ids, texts)
   call('HSET', P .. 'texts', name, texts)
   call('HSET', P .. 'pack', name, first_place .. ids)
   call('ZADD', P .. 'spans', 0, largest .. smallest .. name)
-  add(P .. 'wait:' .. l.text, NOW, name .. '#')
+  add(P .. 'wait:' .. l.text, NOW, name .. '#' .. name)
   open(l)
   count(l, 'q', size)
   return true

@@ -53,13 +53,22 @@ local function own_lease(a)
   add(P .. 'leases', a.lease, a.id)
 end
 
--- So many of a packet wait from now on, from this place on.
-local function keep_waiting(name, key, first, ids)
+local function standing_for(name, first)
+  return sub(name, 1, 12) .. fmt('%04d', first) .. '#' .. name
+end
+
+-- Of a packet these wait from now on. What stands for them has the place of the first, so that a run of the packet that
+-- was claimed before and waits again, alone, goes before them.
+local function keep_waiting(name, key, due, from, first, ids)
   waiting[name] = nil
-  if not find(ids, '%x') then
-    call('ZREM', key, name .. '#')
+  local gone = not find(ids, '%x')
+  if gone then
     call('HDEL', P .. 'pack', name)
   else
     call('HSET', P .. 'pack', name, fmt('%04d', first) .. ids)
+  end
+  if gone or from ~= first then
+    call('ZREM', key, standing_for(name, from))
+    if not gone then call('ZADD', key, due, standing_for(name, first)) end
   end
 end

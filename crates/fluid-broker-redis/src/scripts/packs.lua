@@ -7,8 +7,8 @@
 --   "index"   packet -> created TAB largest and smallest id TAB lane LF ids. "spans": largest id, smallest id, packet;
 --             the two are at most SPAN milliseconds apart, so that it is known where to look for an id.
 --   "texts"   packet -> what its runs carry: "s" and one text for all, or "e", where each ends (8 digits), and the texts
---   "pack"    packet -> the last four digits of the first place that waits, and the ids that do; a member "packet#" of
---             those who wait stands for them
+--   "pack"    packet -> the last four digits of the first place that waits, and the ids that do; a member "place#packet"
+--             of those who wait stands for them
 --   "taken"   packet -> the groups that took from it
 --   "group"   claim -> started TAB consumer TAB flags TAB lane TAB number of the first in the claim TAB size LF, then
 --             slices: packet(16) first place(4) size(4) ids. All of them are first attempts.
