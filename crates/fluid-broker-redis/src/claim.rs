@@ -181,24 +181,32 @@ fn read_claimed(answer: Value, number: u64, request: &ClaimRequest) -> Outcome<(
     let [now, next, said, members, fixed, atts] = answer::parts(answer)?;
     let now = instant(&answer::text(now)?)?;
     let next = answer::text(next)?;
-    let members = answer::list(members)?;
     let mut names = Names::default();
-    let mut runs = Vec::with_capacity(members.len());
-    let mut atts = answer::list(atts)?.into_iter();
-    for (place, (member, fixed)) in members.into_iter().zip(answer::list(fixed)?).enumerate() {
+    let mut runs: Vec<(TaskRun, LeaseToken)> = Vec::new();
+    let mut atts = attempts_by_place(atts)?;
+    let mut fixed = answer::list(fixed)?.into_iter();
+    let token = |place: usize| LeaseToken::from_i64(i64::try_from(number * 1000 + place as u64).unwrap_or_default());
+    for member in answer::list(members)? {
+        if let Value::Array(slice) = member {
+            for mut run in read_slice(slice, &mut names)? {
+                first_attempt(&mut run, now, request);
+                runs.push((run, token(runs.len())));
+            }
+            continue;
+        }
         let member = answer::bytes(member)?;
-        let id = utf8(&member)?.get(16..52).ok_or_else(|| record::corrupt("a member", &member))?;
+        let id = utf8(&member)?.get(PLACE..PLACE + 36).ok_or_else(|| record::corrupt("a member", &member))?;
         let id = run_id(id)?;
-        let Some(fixed) = answer::optional_bytes(fixed)? else {
+        let Some(fixed) = fixed.next().map(answer::optional_bytes).transpose()?.flatten() else {
             return Err(Fault::Corrupt(format!("run {id} waits, and there is no record of it")));
         };
-        let att = atts.next().map(answer::bytes).transpose()?.unwrap_or_default();
+        let att = atts.remove(&(runs.len() + 1)).unwrap_or_default();
         let (mut run, course) = record::run(id, &fixed, &att, &mut names)?;
         let token = if let Some(course) = course {
             course.token
         } else {
             first_attempt(&mut run, now, request);
-            LeaseToken::from_i64(i64::try_from(number * 1000 + place as u64).unwrap_or_default())
+            token(runs.len())
         };
         runs.push((run, token));
     }
@@ -208,6 +216,33 @@ fn read_claimed(answer: Value, number: u64, request: &ClaimRequest) -> Outcome<(
         now,
     };
     Ok((claimed, answer::text(said)?))
+}
+
+/// The length of the place before an id.
+const PLACE: usize = 16;
+
+/// Runs of a packet that were claimed together: the place of the first and how many (4 digits each) and their ids, the
+/// packet, and what its runs carry. A packet is named by the place of its first run.
+fn read_slice(slice: Vec<Value>, names: &mut Names) -> Outcome<Vec<TaskRun>> {
+    let fault = || Fault::Corrupt("a claim brings a slice of another form than expected".to_owned());
+    let [name, ids, index, texts]: [Value; 4] = slice.try_into().map_err(|_| fault())?;
+    let (name, ids) = (answer::text(name)?, answer::bytes(ids)?);
+    let (index, texts) = (answer::bytes(index)?, answer::bytes(texts)?);
+    let digits = |text: Option<&str>| text.and_then(|digits| digits.parse::<usize>().ok()).ok_or_else(fault);
+    let begin = digits(name.get(12..16))?;
+    let place = digits(ids.get(..4).and_then(|digits| std::str::from_utf8(digits).ok()))?;
+    let first = place.checked_sub(begin).ok_or_else(fault)?;
+    record::in_packet(ids.get(8..).unwrap_or_default(), &index, &texts, first, names)
+}
+
+/// What is told of attempts that are not the first of their run, by place.
+fn attempts_by_place(pairs: Value) -> Outcome<HashMap<usize, Vec<u8>>> {
+    let mut attempts = HashMap::new();
+    let mut pairs = answer::list(pairs)?.into_iter();
+    while let (Some(place), Some(text)) = (pairs.next(), pairs.next()) {
+        attempts.insert(answer::number(&place)?, answer::bytes(text)?);
+    }
+    Ok(attempts)
 }
 
 /// The first attempt of a run is as the claim asked for it, and nothing more is told of it.

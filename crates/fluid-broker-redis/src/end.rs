@@ -1,10 +1,10 @@
 //! What is written to running attempts: their leases, their news, their ends, the wish to cancel them.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use fluid_core::{
-    BrokerResult, Cancelled, ErrorKind, Finish, Finished, JsonText, LeaseRef, LeaseStatus, Report,
-    RunError, RunId,
+    BrokerResult, Cancelled, ErrorKind, Finish, Finished, JsonText, LeaseRef, LeaseStatus, Report, RunError, RunId,
 };
 use redis::{Cmd, Value};
 
@@ -25,12 +25,10 @@ fn token(lease: LeaseRef) -> String {
 }
 
 pub(crate) fn error_text(error: &RunError) -> Outcome<String> {
-    serde_json::to_string(error)
-        .map_err(|cause| Fault::Options(format!("an error has no JSON form ({cause})")))
+    serde_json::to_string(error).map_err(|cause| Fault::Options(format!("an error has no JSON form ({cause})")))
 }
 
-/// How attempts end; those that follow each other and end alike are told of once.
-#[derive(PartialEq)]
+/// How an attempt ends.
 struct End<'a> {
     kind: &'static str,
     text: std::borrow::Cow<'a, str>,
@@ -59,41 +57,59 @@ impl<'a> End<'a> {
                     abort(format!("cancelled; the attempt had failed: {error}"))?,
                 )
             },
-            Finish::Released => end(
-                "R",
-                "".into(),
-                abort("cancelled; its consumer stopped".to_owned())?,
-            ),
+            Finish::Released => end("R", "".into(), abort("cancelled; its consumer stopped".to_owned())?),
             // `Finish` may grow: what this broker does not know yet ends the attempt as a failure.
             unknown => {
-                let error = RunError::new(
-                    ErrorKind::Error,
-                    format!("the Redis broker does not know the end {unknown:?}"),
-                );
+                let error = RunError::new(ErrorKind::Error, format!("the Redis broker does not know the end {unknown:?}"));
                 end("F", error_text(&error)?.into(), String::new())
             }
         })
     }
 }
 
-fn ends(batch: &[(LeaseRef, Finish)]) -> Outcome<Vec<(End<'_>, usize)>> {
-    let mut ends: Vec<(End<'_>, usize)> = Vec::new();
-    for (_, finish) in batch {
-        let end = End::of(finish)?;
-        match ends.last_mut() {
-            Some((last, count)) if *last == end => *count += 1,
-            _ => ends.push((end, 1)),
+/// How many of a claim's tokens there are, one behind the other.
+const TOKENS: i64 = 1000;
+
+/// Attempts that follow each other and end alike: how, and in ranges which. A range is a letter, the token of its first
+/// attempt and the ids of all; their tokens follow each other.
+struct Section<'a> {
+    end: End<'a>,
+    ranges: Vec<String>,
+}
+
+/// `in_doubt` tells of those that an earlier call, which nobody answered, may have ended.
+fn sections<'a>(batch: &'a [(LeaseRef, Finish)], in_doubt: impl Fn(&LeaseRef) -> bool) -> Outcome<Vec<Section<'a>>> {
+    let mut sections: Vec<Section<'a>> = Vec::new();
+    let mut last: Option<(i64, char)> = None;
+    for (place, (lease, finish)) in batch.iter().enumerate() {
+        let alike = place > 0 && batch[place - 1].1 == *finish;
+        let letter = if in_doubt(lease) { 'R' } else { 'r' };
+        let number = lease.token.as_i64();
+        if !alike {
+            sections.push(Section {
+                end: End::of(finish)?,
+                ranges: Vec::new(),
+            });
+            last = None;
         }
+        let Some(section) = sections.last_mut() else {
+            continue;
+        };
+        let follows = last == Some((number - 1, letter)) && number % TOKENS != 0;
+        match section.ranges.last_mut() {
+            Some(range) if follows => {
+                let _ = write!(range, "{}", lease.run);
+            }
+            _ => section.ranges.push(format!("{letter}{}{}", token(*lease), lease.run)),
+        }
+        last = Some((number, letter));
     }
-    Ok(ends)
+    Ok(sections)
 }
 
 fn write_report(command: &mut Cmd, report: &Report) {
     let given = |text: &str| format!("={}", escape(text));
-    let progress = report
-        .progress
-        .as_ref()
-        .and_then(|progress| serde_json::to_string(progress).ok());
+    let progress = report.progress.as_ref().and_then(|progress| serde_json::to_string(progress).ok());
     command
         .arg(report.lease.run.to_string())
         .arg(token(report.lease))
@@ -107,11 +123,7 @@ fn write_report(command: &mut Cmd, report: &Report) {
 }
 
 impl RedisBroker {
-    pub(crate) async fn extend_all(
-        &self,
-        leases: &[LeaseRef],
-        lease: Duration,
-    ) -> BrokerResult<Vec<LeaseStatus>> {
+    pub(crate) async fn extend_all(&self, leases: &[LeaseRef], lease: Duration) -> BrokerResult<Vec<LeaseStatus>> {
         let mut statuses = Vec::with_capacity(leases.len());
         for some in leases.chunks(AT_ONCE) {
             let answer = self
@@ -137,11 +149,7 @@ impl RedisBroker {
     }
 
     /// Reports go with the first ends.
-    pub(crate) async fn end_all(
-        &self,
-        reports: &[Report],
-        batch: &[(LeaseRef, Finish)],
-    ) -> BrokerResult<Vec<Finished>> {
+    pub(crate) async fn end_all(&self, reports: &[Report], batch: &[(LeaseRef, Finish)]) -> BrokerResult<Vec<Finished>> {
         let mut finished = Vec::with_capacity(batch.len());
         let mut reports = reports;
         // What is too much for one script is told before.
@@ -159,23 +167,9 @@ impl RedisBroker {
         Ok(finished)
     }
 
-    async fn end_some(
-        &self,
-        reports: &[Report],
-        batch: &[(LeaseRef, Finish)],
-    ) -> BrokerResult<Vec<Finished>> {
-        let ends = self.read(|| ends(batch))?;
-        let asked = self
-            .ends
-            .ask(batch.iter().map(|(lease, _)| (*lease, ())).collect());
-        let tokens: Vec<String> = batch
-            .iter()
-            .map(|(lease, _)| {
-                // An earlier call that nobody answered may have ended it.
-                let doubt = self.ends.of(lease).is_some();
-                format!("{}{}", if doubt { 'R' } else { 'r' }, token(*lease))
-            })
-            .collect();
+    async fn end_some(&self, reports: &[Report], batch: &[(LeaseRef, Finish)]) -> BrokerResult<Vec<Finished>> {
+        let sections = self.read(|| sections(batch, |lease| self.ends.of(lease).is_some()))?;
+        let asked = self.ends.ask(batch.iter().map(|(lease, _)| (*lease, ())).collect());
         let answer = self
             .link
             .run(&script::END, Lasts::Yes, |command| {
@@ -184,17 +178,9 @@ impl RedisBroker {
                     write_report(command, report);
                 }
                 command.arg(batch.len());
-                for (lease, _) in batch {
-                    command.arg(lease.run.to_string());
-                }
-                command.arg(&tokens);
-                for (end, count) in &ends {
-                    command
-                        .arg(end.kind)
-                        .arg(*count)
-                        .arg(end.text.as_ref())
-                        .arg(&end.instead)
-                        .arg(end.delay);
+                for Section { end, ranges } in &sections {
+                    command.arg(end.kind).arg(end.text.as_ref()).arg(&end.instead).arg(end.delay);
+                    command.arg(ranges.len()).arg(ranges);
                 }
             })
             .await?;
@@ -205,12 +191,7 @@ impl RedisBroker {
     }
 
     pub(crate) async fn cancel_one(&self, run: RunId) -> BrokerResult<Cancelled> {
-        let why = |when: &str| {
-            error_text(&RunError::new(
-                ErrorKind::Aborted,
-                format!("cancelled before {when}"),
-            ))
-        };
+        let why = |when: &str| error_text(&RunError::new(ErrorKind::Aborted, format!("cancelled before {when}")));
         let (never, next) = self.read(|| Ok((why("it started")?, why("its next attempt")?)))?;
         let answer = self
             .link
@@ -238,9 +219,7 @@ fn read_finished(answer: Value) -> Outcome<(Vec<Finished>, String)> {
     let [_, answers, said] = answer::parts(answer)?;
     let mut finished = Vec::new();
     let mut answers = answer::list(answers)?.into_iter();
-    while let (Some(letter), Some(_task), Some(count)) =
-        (answers.next(), answers.next(), answers.next())
-    {
+    while let (Some(letter), Some(_task), Some(count)) = (answers.next(), answers.next(), answers.next()) {
         let what = match answer::text(letter)?.as_bytes() {
             [b'-'] => Finished::Lost,
             [letter, ..] => Finished::Written(state(*letter)?),

@@ -11,7 +11,7 @@ use crate::broker::RedisBroker;
 use crate::fault::Outcome;
 use crate::link::Lasts;
 use crate::record::{instant, run_id};
-use crate::request::{Section, sections, text};
+use crate::request::{Section, sections};
 use crate::script;
 
 /// How many runs one script takes: some 20 ms of the server's time. A larger batch goes in piece by piece.
@@ -26,14 +26,9 @@ impl RedisBroker {
                 .link
                 .run(&script::ENQUEUE, Lasts::Yes, |command| {
                     command.arg(sections.len());
-                    let mut place = 0;
-                    for (section, members) in &sections {
-                        command.arg(members.len());
+                    for section in &sections {
+                        section.write_size(command);
                         section.write(command);
-                        for run in *members {
-                            command.arg(run.id.to_string()).arg(text(run, place, section));
-                            place += 1;
-                        }
                     }
                 })
                 .await?;
@@ -47,15 +42,18 @@ impl RedisBroker {
     pub(crate) async fn fire(&self, ticks: &[Tick]) -> BrokerResult<Vec<Ticked>> {
         let mut fired = Vec::with_capacity(ticks.len());
         for some in ticks.chunks(AT_ONCE) {
+            let sections: Vec<Section> = some
+                .iter()
+                .enumerate()
+                .filter_map(|(place, tick)| Section::new(std::slice::from_ref(&tick.run), place))
+                .collect();
             let answer = self
                 .link
                 .run(&script::TICK, Lasts::Yes, |command| {
                     command.arg(some.len());
-                    for (place, tick) in some.iter().enumerate() {
+                    for (tick, section) in some.iter().zip(&sections) {
                         command.arg(tick.task.as_str()).arg(tick.instant.as_microsecond());
-                        let section = Section::of(&tick.run);
                         section.write(command);
-                        command.arg(tick.run.id.to_string()).arg(text(&tick.run, place, &section));
                     }
                 })
                 .await?;

@@ -41,6 +41,8 @@ struct Search<'a> {
 struct Found {
     ids: Vec<RunId>,
     runs: Vec<TaskRun>,
+    /// What stands for them in the order of ends.
+    members: Vec<String>,
 }
 
 fn optional<T>(value: Option<T>, text: impl Fn(T) -> String) -> String {
@@ -106,7 +108,7 @@ impl RedisBroker {
         }
         let (from, mut cursor) = match search.from {
             From::Newest => ("ids", optional(before, |id| id.to_string())),
-            From::Ended => ("ended", "0".to_owned()),
+            From::Ended => ("ended", "-inf 0".to_owned()),
         };
         loop {
             cursor = self.slice(search, from, &cursor, &[], &mut found).await?;
@@ -124,7 +126,7 @@ impl RedisBroker {
             .run(&script::FIND, Lasts::No, |command| search.write(command, from, cursor, most, ids))
             .await?;
         self.read(|| {
-            let [ids, runs, atts, cursor] = answer::parts(answer)?;
+            let [ids, runs, atts, cursor, members] = answer::parts(answer)?;
             let mut names = Names::default();
             let mut records = answer::list(runs)?.into_iter().zip(answer::list(atts)?);
             for id in answer::texts(ids)? {
@@ -135,6 +137,7 @@ impl RedisBroker {
                     found.runs.push(record::run(id, &fixed, &att, &mut names)?.0);
                 }
             }
+            found.members.extend(answer::texts(members)?);
             answer::text(cursor)
         })
     }
@@ -180,7 +183,7 @@ impl RedisBroker {
                 ids_only: true,
                 limit: most,
             };
-            let ids = self.search(&search, None).await?.ids;
+            let Found { ids, members, .. } = self.search(&search, None).await?;
             if ids.is_empty() {
                 break;
             }
@@ -191,6 +194,7 @@ impl RedisBroker {
                     for id in &ids {
                         command.arg(id.to_string());
                     }
+                    command.arg(members.len()).arg(&members);
                 })
                 .await?;
             let (gone, said) = self.read(|| {

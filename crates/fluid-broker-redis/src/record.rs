@@ -138,6 +138,15 @@ pub(crate) fn enqueued(id: RunId, bytes: &[u8], names: &mut Names) -> Outcome<Ta
     let first_state = until(&mut text, '\t')?;
     until(&mut text, '\n')?;
     let lane = names.lane(until(&mut text, '\n')?)?;
+    let mut run = carried(id, text, lane, created_at)?;
+    run.state = state(first_state.bytes().next().unwrap_or_default())?;
+    run.due_at = due_at;
+    Ok(run)
+}
+
+/// A run that was due at once, from what it carries.
+fn carried(id: RunId, text: &str, lane: Lane, created_at: Timestamp) -> Outcome<TaskRun> {
+    let mut text = text;
     let trigger = match until(&mut text, '\t')? {
         "r" => Trigger::Request,
         "s" => Trigger::Schedule,
@@ -159,12 +168,52 @@ pub(crate) fn enqueued(id: RunId, bytes: &[u8], names: &mut Names) -> Outcome<Ta
     let mut run = TaskRun::new(id, lane.task, lane.queue, params, created_at);
     run.priority = lane.priority;
     run.concurrency_key = lane.key;
-    run.state = state(first_state.bytes().next().unwrap_or_default())?;
-    run.due_at = due_at;
     run.trigger = trigger;
     (run.parent, run.root, run.retry_of) = (parent, root, retry_of);
     run.max_interruptions = max_interruptions;
     Ok(run)
+}
+
+/// Runs of a packet: which place the first has in it and their ids, the packet as it is kept, and what its runs carry.
+pub(crate) fn in_packet(slice: &[u8], index: &[u8], texts: &[u8], first: usize, names: &mut Names) -> Outcome<Vec<TaskRun>> {
+    let mut header = utf8(index)?;
+    let created_at = instant(until(&mut header, '\t')?)?;
+    until(&mut header, '\t')?;
+    let lane = names.lane(until(&mut header, '\n')?)?;
+    let size = header.len() / ID;
+    let ids = utf8(slice)?.as_bytes().chunks_exact(ID);
+    let (kind, texts) = utf8(texts)?.split_at_checked(1).ok_or_else(|| corrupt("a packet", texts))?;
+    let mut runs: Vec<TaskRun> = Vec::with_capacity(ids.len());
+    for (place, id) in ids.enumerate() {
+        let id = run_id(utf8(id)?)?;
+        let run = match runs.first() {
+            // All carry the same.
+            Some(run) if kind == "s" => {
+                let mut run = run.clone();
+                run.id = id;
+                run
+            }
+            None if kind == "s" => carried(id, texts, lane.clone(), created_at)?,
+            _ => carried(id, text_in(texts, size, first + place)?, lane.clone(), created_at)?,
+        };
+        runs.push(run);
+    }
+    Ok(runs)
+}
+
+/// The length of an id, and of the number that says where a text of a packet ends.
+const ID: usize = 36;
+const END: usize = 8;
+
+/// One of the texts of a packet of so many.
+fn text_in(texts: &str, size: usize, place: usize) -> Outcome<&str> {
+    let fault = || corrupt("a packet", texts.as_bytes());
+    let end = |place: usize| -> Outcome<usize> {
+        let digits = texts.get(place * END..(place + 1) * END).ok_or_else(fault)?;
+        digits.parse().map_err(|_| fault())
+    };
+    let from = if place == 0 { 0 } else { end(place - 1)? };
+    texts.get(size * END + from..size * END + end(place)?).ok_or_else(fault)
 }
 
 /// What happened to a run since: fills it in. The token of its lease, whether its attempt goes on, and whether its last
@@ -187,7 +236,10 @@ pub(crate) fn course(run: &mut TaskRun, bytes: &[u8], names: &mut Names) -> Outc
     let flags = u8::from_str_radix(&fixed[20..21], 16).map_err(|_| fault())?;
     until(&mut text, '\t')?;
     run.state = state(letter)?;
-    run.due_at = instant(until(&mut text, '\t')?)?;
+    let due = until(&mut text, '\t')?;
+    if !due.is_empty() {
+        run.due_at = instant(due)?;
+    }
     let started = until(&mut text, '\t')?;
     run.started_at = if started.is_empty() { None } else { Some(instant(started)?) };
     run.attempt = number(until(&mut text, '\t')?)?;

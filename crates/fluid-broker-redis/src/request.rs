@@ -1,5 +1,6 @@
 //! A new run as the scripts take it.
 
+use std::fmt::Write;
 use std::time::Duration;
 
 use fluid_core::{Due, NewRun, Params, Priority, QueueName, RunId, TaskName, TaskRun, Trigger};
@@ -35,102 +36,196 @@ pub(crate) fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
+/// With so many runs that have everything in common, what they have in common is kept once.
+const PACKET_FROM: usize = 8;
+
+/// What the runs of a packet carry is read together, so it is not much in all.
+const PACKET_BYTES: usize = 64 * 1024;
+
+/// The ids of a packet are this close together, so that it is known where to look for one.
+const PACKET_SPAN: u64 = 1000;
+
 /// What a section of runs has in common.
-#[derive(PartialEq, Eq)]
-pub(crate) struct Section {
+struct Common {
     lane: String,
     due: Due,
     /// `None` for many runs; one with a unique key stands alone.
     unique: Option<(String, String)>,
 }
 
-impl Section {
-    pub(crate) fn of(run: &NewRun) -> Self {
+impl Common {
+    fn of(run: &NewRun) -> Self {
         Self {
             lane: lane(run),
             due: run.due,
             unique: run.unique.as_ref().map(|unique| {
-                let window = unique
-                    .window
-                    .map(micros)
-                    .map_or_else(String::new, |window| window.to_string());
+                let window = unique.window.map(micros).map_or_else(String::new, |window| window.to_string());
                 (format!("={}", escape(&unique.key)), window)
             }),
         }
     }
+}
 
-    /// Whether another run may follow in the same section.
-    fn takes(&self, run: &NewRun, lane_of: &str) -> bool {
-        self.unique.is_none() && run.unique.is_none() && self.due == run.due && self.lane == lane_of
+/// Runs that follow each other and have everything in common but what they carry.
+pub(crate) struct Section {
+    common: Common,
+    size: usize,
+    form: Form,
+}
+
+enum Form {
+    /// The id of each, and its record from its place in the batch on; what comes before only the server knows.
+    Alone(Vec<(String, String)>),
+    /// The place of the first, the ids of all, and what they carry.
+    Packet(String, String, String),
+}
+
+/// The milliseconds since the epoch that an id begins with.
+fn time_of(id: RunId) -> u64 {
+    let mut bytes = [0; 8];
+    bytes[2..].copy_from_slice(&id.as_bytes()[..6]);
+    u64::from_be_bytes(bytes)
+}
+
+impl Section {
+    /// A section of these runs, of which the first has this place in the batch.
+    pub(crate) fn new(runs: &[NewRun], place: usize) -> Option<Self> {
+        let first = runs.first()?;
+        let common = Common::of(first);
+        let fits = first.due == Due::Now && first.concurrency_key.is_empty() && common.unique.is_none();
+        let form = if fits && runs.len() >= PACKET_FROM {
+            let mut ids = String::with_capacity(runs.len() * 36);
+            for run in runs {
+                let _ = write!(ids, "{}", run.id);
+            }
+            Form::Packet(format!("{place:04}"), ids, texts(runs))
+        } else {
+            let alone = runs.iter().zip(place..).map(|(run, place)| {
+                let mut text = format!("{place:04}\n{}\n", common.lane);
+                write_text(&mut text, run, common.unique.as_ref().map_or("", |(key, _)| key));
+                (run.id.to_string(), text)
+            });
+            Form::Alone(alone.collect())
+        };
+        Some(Self {
+            common,
+            size: runs.len(),
+            form,
+        })
     }
 
-    /// Lane, due time, unique key and window.
+    /// How many there are, which a tick leaves out: it has one.
+    pub(crate) fn write_size(&self, command: &mut Cmd) {
+        command.arg(self.size);
+    }
+
+    /// Lane, due time, unique key and window, and the runs.
     pub(crate) fn write(&self, command: &mut Cmd) {
-        command.arg(&self.lane);
-        match self.due {
+        command.arg(&self.common.lane);
+        let runs = match &self.form {
+            Form::Packet(place, ids, texts) => {
+                command.arg("p").arg(place).arg("").arg(ids).arg(texts);
+                return;
+            }
+            Form::Alone(runs) => runs,
+        };
+        match self.common.due {
             Due::Now => command.arg("n").arg(""),
             Due::After(delay) => command.arg("d").arg(micros(delay)),
             Due::At(instant) => command.arg("a").arg(instant.as_microsecond()),
         };
-        match &self.unique {
+        match &self.common.unique {
             Some((key, window)) => command.arg(key).arg(window),
             None => command.arg("").arg(""),
         };
+        for (id, text) in runs {
+            command.arg(id).arg(text);
+        }
     }
 }
 
-fn optional(id: Option<RunId>) -> String {
-    id.map_or_else(String::new, |id| id.to_string())
-}
-
-/// The record of a run from its place in the batch on; what comes before only the server knows.
-pub(crate) fn text(run: &NewRun, place: usize, section: &Section) -> String {
-    let head = head(
-        run.trigger,
-        [run.parent, run.root, run.retry_of],
-        run.max_interruptions,
-        &run.params,
-    );
-    let unique = section.unique.as_ref().map_or("", |(key, _)| key.as_str());
-    let params = run.params.expose().as_str();
-    format!("{place:04}\n{}\n{head}{unique}\n{params}", section.lane)
+/// What a run carries, with its unique key if it has one.
+fn write_text(text: &mut String, run: &NewRun, unique: &str) {
+    let others = [run.parent, run.root, run.retry_of];
+    write_head(text, run.trigger, others, run.max_interruptions, &run.params);
+    text.push_str(unique);
+    text.push('\n');
+    text.push_str(run.params.expose().as_str());
 }
 
 /// What stands before the unique key: of the parent, the root and the run that this one does once more, too.
-pub(crate) fn head(
+pub(crate) fn write_head(
+    text: &mut String,
     trigger: Trigger,
     others: [Option<RunId>; 3],
     max_interruptions: u32,
     params: &Params,
-) -> String {
-    let trigger = match trigger {
+) {
+    text.push(match trigger {
         Trigger::Request => 'r',
         Trigger::Schedule => 's',
         Trigger::Parent => 'p',
         Trigger::Retry => 't',
-    };
-    let secrets = match params.secret_paths() {
-        [] => String::new(),
-        paths => escape(&paths.join("\n")).into_owned(),
-    };
-    let [parent, root, retry_of] = others.map(optional);
-    format!("{trigger}\t{parent}\t{root}\t{retry_of}\t{max_interruptions}\t{secrets}\t")
+    });
+    for id in others {
+        text.push('\t');
+        if let Some(id) = id {
+            let _ = write!(text, "{id}");
+        }
+    }
+    let _ = write!(text, "\t{max_interruptions}\t");
+    text.push_str(&escape(&params.secret_paths().join("\n")));
+    text.push('\t');
+}
+
+/// What the runs of a packet carry: once if they carry the same, otherwise one behind the other.
+fn texts(runs: &[NewRun]) -> String {
+    fn carried(run: &NewRun) -> impl PartialEq + use<'_> {
+        let ids = (run.trigger, run.parent, run.root, run.retry_of);
+        (ids, run.max_interruptions, &run.params)
+    }
+    let mut texts = String::new();
+    if runs.windows(2).all(|pair| carried(&pair[0]) == carried(&pair[1])) {
+        texts.push('s');
+        write_text(&mut texts, &runs[0], "");
+        return texts;
+    }
+    let mut data = String::new();
+    texts.push('e');
+    for run in runs {
+        write_text(&mut data, run, "");
+        let _ = write!(texts, "{:08}", data.len());
+    }
+    texts.push_str(&data);
+    texts
+}
+
+/// Whether a run may stand in the section of the run before it, of which `first` is the first.
+fn follows(first: &NewRun, before: &NewRun, run: &NewRun) -> bool {
+    first.unique.is_none()
+        && run.unique.is_none()
+        && run.due == first.due
+        && run.priority == first.priority
+        && run.task == first.task
+        && run.queue == first.queue
+        && run.concurrency_key == first.concurrency_key
+        && before.id < run.id
+        && time_of(run.id) - time_of(first.id) <= PACKET_SPAN
 }
 
 /// Runs in their order, those that follow each other and have everything in common in one section.
-pub(crate) fn sections(runs: &[NewRun]) -> Vec<(Section, &[NewRun])> {
-    let mut sections: Vec<(Section, &[NewRun])> = Vec::new();
-    let mut begin = 0;
-    for (end, run) in runs.iter().enumerate() {
-        let fits = sections
-            .last()
-            .is_some_and(|(section, _)| section.takes(run, &lane(run)));
-        if !fits {
-            sections.push((Section::of(run), &[]));
-            begin = end;
-        }
-        if let Some((_, members)) = sections.last_mut() {
-            *members = &runs[begin..=end];
+pub(crate) fn sections(runs: &[NewRun]) -> Vec<Section> {
+    let mut sections = Vec::new();
+    let (mut begin, mut bytes) = (0, 0);
+    for end in 1..=runs.len() {
+        bytes += runs[end - 1].params.expose().as_str().len();
+        let goes_on = runs.get(end).is_some_and(|run| {
+            let fits = bytes + run.params.expose().as_str().len() <= PACKET_BYTES;
+            fits && follows(&runs[begin], &runs[end - 1], run)
+        });
+        if !goes_on {
+            sections.extend(Section::new(&runs[begin..end], begin));
+            (begin, bytes) = (end, 0);
         }
     }
     sections

@@ -20,26 +20,26 @@ macro_rules! script {
     };
 }
 
-script!(CANCEL, "base" "write" "record" "cancel");
-script!(CLAIM, "base" "write" "record" "claim");
+script!(CANCEL, "base" "packs" "write" "record" "groups" "cancel");
+script!(CLAIM, "base" "packs" "write" "record" "groups" "claim");
 script!(CONSUMERS, "base" "consumers");
-script!(END, "base" "write" "record" "end");
-script!(ENQUEUE, "base" "write" "insert" "enqueue");
-script!(EXPORT, "base" "export");
-script!(EXTEND, "base" "write" "extend");
+script!(END, "base" "packs" "write" "record" "groups" "end");
+script!(ENQUEUE, "base" "packs" "write" "insert" "enqueue");
+script!(EXPORT, "base" "packs" "export");
+script!(EXTEND, "base" "packs" "write" "record" "groups" "extend");
 script!(FAREWELL, "base" "farewell");
-script!(FIND, "base" "find");
-script!(GET, "base" "get");
+script!(FIND, "base" "packs" "find");
+script!(GET, "base" "packs" "get");
 script!(HEARTBEAT, "base" "heartbeat");
-script!(IMPORT, "base" "write" "record" "insert" "see" "import");
+script!(IMPORT, "base" "packs" "write" "record" "insert" "see" "import");
 script!(LINES, "base" "lines");
-script!(LOGS, "base" "write" "logs");
+script!(LOGS, "base" "packs" "write" "logs");
 script!(NOW, "base" "now");
-script!(PURGE, "base" "write" "record" "purge");
+script!(PURGE, "base" "packs" "write" "record" "groups" "purge");
 script!(SETTINGS, "base" "settings");
 script!(STATS, "base" "stats");
 script!(SWITCH, "base" "write" "switch");
-script!(TICK, "base" "write" "insert" "see" "tick");
+script!(TICK, "base" "packs" "write" "insert" "see" "tick");
 script!(TICKED, "base" "ticked");
 script!(VERSION, "base" "version");
 

@@ -178,12 +178,10 @@ impl<'a> Record<'a> {
             run.ended_at
                 .map_or_else(String::new, |at| micros(at).to_string()),
         );
-        command.arg(request::head(
-            run.trigger,
-            [run.parent, run.root, run.retry_of],
-            run.max_interruptions,
-            &run.params,
-        ));
+        let mut head = String::new();
+        let others = [run.parent, run.root, run.retry_of];
+        request::write_head(&mut head, run.trigger, others, run.max_interruptions, &run.params);
+        command.arg(head);
         match self.key {
             Some(held) => {
                 command.arg(format!("={}", escape(&held.key)));

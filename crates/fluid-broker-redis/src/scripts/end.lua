@@ -1,22 +1,30 @@
 -- ARGV[4]: how many reports. Each: id, token, progress, execution, each '' or '=' and its text, and why the attempt
--- waits: '' as before, '-' no longer, or '=' and its text. Then how many attempts end, their ids, their tokens with 'r'
--- before them, or 'R' where an earlier call may have ended them; then sections of how they end: kind (S success, F
--- failure, A aborted, T retry, R released), how many, result or error, the error instead if somebody asked to cancel,
--- the delay.
+-- waits: '' as before, '-' no longer, or '=' and its text. Then how many attempts end, and how they do, in sections: kind
+-- (S success, F failure, A aborted, T retry, R released), result or error, the error instead if somebody asked to cancel,
+-- the delay, and which: how many ranges, each 'r', the token of its first, and its ids. The tokens of the others follow
+-- in its last three digits. With 'R' in its place an earlier call may have ended them.
 -- Answers: for each report 1 if its lease is held; state, task and number of ends; what is to be told.
 go_on_without_room()
+local FEW, SHORT = 8, 1000
 local at = 5
 local changed, reported = {}, {}
 
 for i = 1, tonumber(ARGV[4]) do
   local id, token = ARGV[at], ARGV[at + 1]
-  local text = changed[id] or call('HGET', P .. 'att', id)
-  if text and sub(text, 1, 20) == 'r' .. token then
-    local a = parse(id, text)
-    local progress, execution, waiting = ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
+  local a
+  local g, in_g = in_group(token, id)
+  if g then
+    a = set_apart(g, in_g)
+    own_lease(a)
+  else
+    local text = changed[id] or call('HGET', P .. 'att', id)
+    if text and sub(text, 1, 20) == 'r' .. token then a = parse(id, text) end
+  end
+  if a then
+    local progress, execution, waits = ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
     if progress ~= '' then a.tail.p = sub(progress, 2) end
     if execution ~= '' then a.tail.e = sub(execution, 2) end
-    if waiting == '-' then a.tail.w = nil elseif waiting ~= '' then a.tail.w = sub(waiting, 2) end
+    if waits == '-' then a.tail.w = nil elseif waits ~= '' then a.tail.w = sub(waits, 2) end
     changed[id] = put(a)
     tell('p\t' .. id)
     reported[i] = '1'
@@ -27,17 +35,68 @@ for i = 1, tonumber(ARGV[4]) do
 end
 
 local total = tonumber(ARGV[at])
-local ids, tokens = at, at + total
-at = at + 2 * total + 1
-local texts = total > 0 and call('HMGET', P .. 'att', unpack(ARGV, ids + 1, ids + total)) or {}
-local answers = {}
-local function answer(state, task)
-  local n = #answers
-  if answers[n - 2] == state and answers[n - 1] == task then
-    answers[n] = answers[n] + 1
-  else
-    answers[n + 1], answers[n + 2], answers[n + 3] = state, task, 1
+at = at + 1
+-- Answers in their order; what ended together is one of them.
+local states, tasks, sizes = {}, {}, {}
+-- The ids of those that ended with a success.
+local ended, n_ended = {}, 0
+-- Those that are looked at one by one: id, token with its letter, section.
+local alone = {}
+
+-- Ends a range of a group in the common way, all with one success. False when they must be looked at one by one.
+local function succeed_together(g, from, size, ids, text)
+  if from < 0 or from + size > g.size then return false end
+  for i = from, from + size - 1 do
+    if g.gone[i] then return false end
   end
+  local i = from
+  while i < from + size do
+    local slice = slice_at(g, i)
+    local till = math.min(slice.to, from + size)
+    local there = sub(slice.ids, (i - slice.from) * ID + 1, (till - slice.from) * ID)
+    if there ~= sub(ids, (i - from) * ID + 1, (till - from) * ID) then return false end
+    i = till
+  end
+  for j = from, from + size - 1 do leave(g, j, 'S') end
+  local before = g.outcome_text or call('HGET', P .. 'outcome', g.number) or ''
+  g.outcome_text = before .. fmt('%03d%03d%s\t%d\t', from, from + size, NOW, #text) .. text
+  g.outcomes = nil
+  call('HSET', P .. 'outcome', g.number, g.outcome_text)
+  local l = lane(g.lane)
+  count(l, 'r', -size)
+  count(l, 'S', size)
+  l.busy = l.busy - size
+  ended[#ended + 1] = ids
+  n_ended = n_ended + size
+  if total <= TOLD then
+    for j = 1, #ids, ID do tell('f\t' .. sub(ids, j, j + ID - 1) .. '\tS\t' .. l.task) end
+  end
+  local n = #states + 1
+  states[n], tasks[n], sizes[n] = 'S', l.task, size
+  return true
+end
+
+local seen = 0
+while seen < total do
+  local section = { kind = ARGV[at], text = ARGV[at + 1], instead = ARGV[at + 2], delay = ARGV[at + 3] }
+  for j = at + 5, at + 4 + tonumber(ARGV[at + 4]) do
+    local range = ARGV[j]
+    local size = (#range - 20) / ID
+    local number, last = sub(range, 2, 17), tonumber(sub(range, 18, 20))
+    local g = size >= FEW and section.kind == 'S' and #section.text <= SHORT and group(number)
+    if not (g and succeed_together(g, last - g.base, size, sub(range, 21), section.text)) then
+      for k = 0, size - 1 do
+        local n = #states + 1
+        sizes[n], states[n] = 1, '-'
+        alone[#alone + 1] = {
+          id = sub(range, 21 + k * ID, 20 + k * ID + ID), section = section, answer = n,
+          token = sub(range, 1, 1) .. number .. fmt('%03d', last + k),
+        }
+      end
+    end
+    seen = seen + size
+  end
+  at = at + 5 + tonumber(ARGV[at + 4])
 end
 
 local function go_on(a, token, state)
@@ -47,7 +106,8 @@ local function go_on(a, token, state)
 end
 
 -- Ends an attempt; the state of its run.
-local function conclude(a, token, kind, text, instead, delay)
+local function conclude(a, token, section)
+  local kind, text = section.kind, section.text
   if kind == 'S' then
     finish(a, 'S')
     a.tail.y = text
@@ -60,15 +120,15 @@ local function conclude(a, token, kind, text, instead, delay)
     orphan(a)
     go_on(a, token, 'q')
   elseif flag(a, 1) then
-    finish(a, 'A', instead)
+    finish(a, 'A', section.instead)
   elseif kind == 'R' then
     next_attempt(a, 'r', nil, 'q')
     go_on(a, token, 'q')
   else
-    local state = tonumber(delay) > 0 and 's' or 'q'
+    local state = tonumber(section.delay) > 0 and 's' or 'q'
     next_attempt(a, 'f', text, state)
     a.failures = tonumber(a.failures) + 1
-    a.due = later(tonumber(delay))
+    a.due = later(tonumber(section.delay))
     go_on(a, token, state)
   end
   return public(a.state)
@@ -84,65 +144,89 @@ local function written_before(id, token, text)
   if a.token == token and is_ended(a.state) then return a.state, lane(a.lane).task end
 end
 
-local ended = {}
-added[P .. 'ended'] = ended
-local i = 0
-local lane_text, lane_end, l = nil, 0, nil
-while i < total do
-  local kind, size, text, instead, delay = ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2], ARGV[at + 3], ARGV[at + 4]
-  at = at + 5
-  local success = 'z' .. NOW .. '\ny' .. text
-  for j = i + 1, i + size do
-    local id, token = ARGV[ids + j], ARGV[tokens + j]
-    local record = changed[id] or texts[j]
-    if not record then
-      answer('-', '')
-    elseif sub(record, 1, 20) == token
-      or (sub(record, 1, 1) == 'r' and sub(record, 2, 20) == sub(token, 2)) then
-      local flags = sub(record, 21, 21)
-      if kind == 'S' and (flags == '0' or flags == '2') and find(record, '\n', 38, true) == #record then
-        -- The common case: nothing but the state changes, and the result comes behind.
-        if sub(record, 38, lane_end) ~= lane_text then
-          lane_text = match(record, '^[^\t]*\t', 38)
-          lane_end = 37 + #lane_text
-          l = lane(sub(lane_text, 1, -2))
-        end
-        record = 'S' .. sub(record, 2) .. success
-        changed[id] = record
-        local n = #written
-        written[n + 1], written[n + 2] = id, record
-        left[#left + 1] = id
-        n = #ended
-        ended[n + 1], ended[n + 2] = NOW, id
-        l.ends = (l.ends or 0) + 1
-        if total <= TOLD then tell('f\t' .. id .. '\tS\t' .. l.task) end
-        answer('S', l.task)
-      else
-        local a = parse(id, record)
-        local state = conclude(a, sub(token, 2), kind, text, instead, delay)
-        changed[id] = put(a)
-        answer(state, lane(a.lane).task)
-      end
-    elseif AGAIN or sub(token, 1, 1) == 'R' then
-      local state, task = written_before(id, sub(token, 2), record)
-      answer(state or '-', task or '')
-    else
-      answer('-', '')
-    end
+-- The records of those that are in no group.
+local texts = {}
+if #alone > 0 then
+  local some = {}
+  for i, one in ipairs(alone) do
+    one.group, one.at = in_group(sub(one.token, 2), one.id)
+    if not one.group then some[#some + 1] = one.id end
   end
-  i = i + size
+  local fetched = fetch(P .. 'att', some)
+  for i = 1, #some do texts[some[i]] = fetched[i] end
 end
 
-for _, ends in pairs(lanes) do
-  if ends.ends then
-    count(ends, 'r', -ends.ends)
-    count(ends, 'S', ends.ends)
-    ends.busy = ends.busy - ends.ends
-    ends.ends = nil
+local lane_text, lane_end, l = nil, 0, nil
+for _, one in ipairs(alone) do
+  local id, token, section, n = one.id, one.token, one.section, one.answer
+  local record = changed[id] or texts[id]
+  local doubted = AGAIN or sub(token, 1, 1) == 'R'
+  if one.group and not one.group.gone[one.at] then
+    local g = one.group
+    record = text_at(g, one.at)
+    leave(g, one.at, 'x')
+  elseif not record and doubted then
+    -- It may be among those that ended together.
+    local g = group(sub(token, 2, 17))
+    local i = g and tonumber(sub(token, 18)) - g.base
+    if g and id_at(g, i) == id and g.gone[i] == 'S' then record = text_at(g, i) end
+  end
+  if record and sub(record, 1, 1) == 'r' and sub(record, 2, 20) == sub(token, 2) then
+    local flags = sub(record, 21, 21)
+    if section.kind == 'S' and (flags == '0' or flags == '2') and find(record, '\n', 38, true) == #record then
+      -- The common case: nothing but the state changes, and the result comes behind.
+      if sub(record, 38, lane_end) ~= lane_text then
+        lane_text = match(record, '^[^\t]*\t', 38)
+        lane_end = 37 + #lane_text
+        l = lane(sub(lane_text, 1, -2))
+      end
+      record = 'S' .. sub(record, 2) .. 'z' .. NOW .. '\ny' .. section.text
+      changed[id] = record
+      local w = #written
+      written[w + 1], written[w + 2] = id, record
+      left[#left + 1] = id
+      ended[#ended + 1] = id
+      n_ended = n_ended + 1
+      count(l, 'r', -1)
+      count(l, 'S', 1)
+      l.busy = l.busy - 1
+      if total <= TOLD then tell('f\t' .. id .. '\tS\t' .. l.task) end
+      states[n], tasks[n] = 'S', l.task
+    else
+      local a = parse(id, record)
+      states[n] = conclude(a, sub(token, 2), section)
+      tasks[n] = lane(a.lane).task
+      changed[id] = put(a)
+    end
+  elseif record and doubted then
+    local state, task = written_before(id, sub(token, 2), record)
+    states[n], tasks[n] = state or '-', task
   end
 end
-if total > TOLD and #written > 0 then
+
+if n_ended >= FEW then
+  -- One member stands for all of them.
+  local ids = table.concat(ended)
+  local name = '#' .. NOW .. sub(ids, 1, ID)
+  call('HSET', P .. 'together', name, ids)
+  add(P .. 'ended', NOW, name)
+else
+  for _, id in ipairs(ended) do add(P .. 'ended', NOW, id) end
+end
+if total > TOLD and (n_ended > 0 or #written > 0) then
   for _ = #news, TOLD do tell('C') end
 end
 flush()
+flush_groups()
+
+local answers = {}
+for i = 1, #states do
+  local n = #answers
+  local state, task = states[i], tasks[i] or ''
+  if n > 0 and answers[n - 2] == state and answers[n - 1] == task then
+    answers[n] = answers[n] + sizes[i]
+  else
+    answers[n + 1], answers[n + 2], answers[n + 3] = state, task, sizes[i]
+  end
+end
 return { table.concat(reported), answers, publish() }

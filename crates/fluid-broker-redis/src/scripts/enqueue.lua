@@ -1,77 +1,73 @@
--- ARGV[4]: how many sections. Each: how many runs, lane, kind of due time (n now, d delay, a instant), its value, unique
--- key ('=key' or ''), its window; then for each run its id and text. Answers: '' for what was inserted, otherwise the
--- run that it duplicates; none at all when all were inserted.
-local sections, at = {}, 5
-for i = 1, tonumber(ARGV[4]) do
-  sections[i] = at
-  at = at + 6 + 2 * tonumber(ARGV[at])
+-- ARGV[4]: how many sections. Each: how many runs, lane, kind of due time (n now, d delay, a instant, p now and in a
+-- packet), its value, unique key ('=key' or ''), its window; then for each run its id and text, of which the first four
+-- digits are its place in the batch. Of a packet the value is the place of the first, the window the ids, ascending,
+-- and what follows are its texts, as they are kept. Answers: '' for what was inserted, otherwise the run that it
+-- duplicates; none at all when all were inserted.
+local answers, first = {}, {}
+
+-- Whether a run may be known whose id is between these. If not, none of a packet needs to be looked for.
+local function overlaps(largest, smallest)
+  if #call('ZRANGEBYLEX', P .. 'ids', '[' .. smallest, '[' .. largest, 'LIMIT', 0, 1) > 0 then return true end
+  local spans = call('ZRANGEBYLEX', P .. 'spans', '[' .. smallest, '[' .. bound(largest), 'LIMIT', 0, 8)
+  for i = 1, #spans do
+    if sub(spans[i], 37, 72) <= largest then return true end
+  end
+  return #spans == 8
 end
 
-local total, first = 0, {}
-local function section_of(from)
-  return tonumber(ARGV[from]), lane(ARGV[from + 1]), ARGV[from + 2], ARGV[from + 3], ARGV[from + 4], ARGV[from + 5]
+-- Inserts a packet, unless one of its runs is known.
+local function insert_packet(l, size, first_place, ids, texts)
+  local largest, smallest = sub(ids, -ID), sub(ids, 1, ID)
+  if overlaps(largest, smallest) then
+    for i = 1, #ids, ID do
+      if is_known(sub(ids, i, i + ID - 1)) then return false end
+    end
+  end
+  local name = batch .. first_place
+  call('HSET', P .. 'index', name, NOW .. '\t' .. largest .. smallest .. '\t' .. l.text .. '\n' .. ids)
+  call('HSET', P .. 'texts', name, texts)
+  call('HSET', P .. 'pack', name, first_place .. ids)
+  call('ZADD', P .. 'spans', 0, largest .. smallest .. name)
+  add(P .. 'wait:' .. l.text, NOW, name .. '#' .. name)
+  open(l)
+  count(l, 'q', size)
+  return true
 end
 
--- Runs without a unique key go in together, in the hope that none of them is known.
-for i = 1, #sections do
-  local size, l, kind, value, unique = section_of(sections[i])
-  total = total + size
-  if unique == '' then
-    local due, state = due_of(kind, value)
-    local before = NOW .. '\t' .. due .. '\t' .. state .. '\t' .. batch
-    local key, suffix = P .. 'wait:' .. l.text, 'f'
-    if state == 's' then
-      key, suffix = P .. 'due', 'f' .. l.text
-    else
-      touch(l)
-      open(l)
-    end
-    local list = added[key]
-    if not list then
-      list = {}
-      added[key] = list
-    end
-    local r, q, from = #runs, #list, sections[i] + 6
-    for j = from, from + 2 * size - 2, 2 do
-      local id, text = ARGV[j], ARGV[j + 1]
-      ids[r + 1], ids[r + 2] = '0', id
-      runs[r + 1], runs[r + 2] = id, before .. text
-      list[q + 1], list[q + 2] = due, batch .. sub(text, 1, 4) .. id .. suffix
-      r, q = r + 2, q + 2
-    end
-    count(l, state, size)
-    if size > 0 and not first[l.task] then first[l.task] = ARGV[from] end
+local function insert_one(l, i, id, text, kind, value, unique, window)
+  local holder = insert(l, id, text, kind, value, unique, window)
+  if holder then
+    answers[i] = (AGAIN and holder == id) and '' or holder
+  else
+    first[l.task] = first[l.task] or id
   end
 end
 
-local answers, one_by_one = {}, false
-if many('ZADD', P .. 'ids', ids) == #ids / 2 then
-  write_runs()
-else
-  -- Some are known.
-  one_by_one = true
-  added, opened, runs, first = {}, {}, {}, {}
-  for _, l in pairs(lanes) do l.count = {} end
-end
-local place = 0
-for i = 1, #sections do
-  local size, l, kind, value, unique, window = section_of(sections[i])
-  local from = sections[i] + 6
-  if unique ~= '' or one_by_one then
-    for j = 0, size - 1 do
-      local id = ARGV[from + 2 * j]
-      local holder = insert(l, id, ARGV[from + 2 * j + 1], kind, value, unique, window)
-      if holder then
-        answers[place + j + 1] = (AGAIN and holder == id) and '' or holder
-      elseif not first[l.task] then
-        first[l.task] = id
+local at, place = 5, 0
+for _ = 1, tonumber(ARGV[4]) do
+  local size, l, kind, value, unique, window = tonumber(ARGV[at]), lane(ARGV[at + 1]), unpack(ARGV, at + 2, at + 5)
+  at = at + 6
+  if kind == 'p' then
+    if insert_packet(l, size, value, window, ARGV[at]) then
+      first[l.task] = first[l.task] or sub(window, 1, ID)
+    else
+      local p = { texts = ARGV[at], size = size }
+      for i = 0, size - 1 do
+        local text = fmt('%04d', value + i) .. '\n' .. l.text .. '\n' .. text_in(p, i)
+        insert_one(l, place + i + 1, sub(window, i * ID + 1, i * ID + ID), text, 'n', '', '', '')
       end
     end
+    at = at + 1
+  else
+    for i = 0, size - 1 do
+      insert_one(l, place + i + 1, ARGV[at + 2 * i], ARGV[at + 2 * i + 1], kind, value, unique, window)
+    end
+    at = at + 2 * size
   end
   place = place + size
 end
 flush()
 for task, id in pairs(first) do tell('e\t' .. id .. '\t' .. task) end
 if next(answers) == nil then return { false, publish() } end
-for i = 1, total do answers[i] = answers[i] or '' end
+for i = 1, place do answers[i] = answers[i] or '' end
 return { answers, publish() }

@@ -3,7 +3,7 @@
 -- [6]: the size of the slice. [7]: at most how many. [8]: f only finished runs, '' any. [9]: i ids alone, '' whole runs.
 -- Then parent, root, created from, created before, ended before, each '' if it does not matter; then, each after its
 -- number: tasks, states, queues, and the ids to look at if they are given.
--- Answers: ids, records, records, and where to go on, '' at the end.
+-- Answers: ids, records, records, where to go on ('' at the end), and the members of "ended" that were looked at.
 local from, size, most, finished, ids_only = ARGV[4], tonumber(ARGV[6]), tonumber(ARGV[7]), ARGV[8] == 'f', ARGV[9] == 'i'
 local parent, root = ARGV[10], ARGV[11]
 local created_from, created_before, ended_before = tonumber(ARGV[12]), tonumber(ARGV[13]), tonumber(ARGV[14])
@@ -17,21 +17,78 @@ local function set()
 end
 local tasks, states, queues = set(), set(), set()
 
-local candidates
+-- In which packet a run is, and where.
+local in_packet, at_packet = {}, {}
+
+-- All ids in descending order, below one, at least so many if there are.
+local function newest(below, n)
+  local ids = call('ZREVRANGEBYLEX', P .. 'ids', below == '' and '+' or '(' .. below, '-', 'LIMIT', 0, n)
+  local whole = #ids < n
+  local from = below == '' and '+' or '[' .. bound(below)
+  local at, more = 0, true
+  while more do
+    local spans = call('ZREVRANGEBYLEX', P .. 'spans', from, '-', 'LIMIT', at, 16)
+    at, more = at + #spans, #spans == 16
+    for _, span in ipairs(spans) do
+      local largest, smallest = sub(span, 1, 36), sub(span, 37, 72)
+      if #ids >= n then
+        table.sort(ids, function(one, other) return one > other end)
+        for i = #ids, n + 1, -1 do
+          ids[i] = nil
+          whole = false
+        end
+        -- All that come now are further back.
+        if ids[n] > largest then return ids, false end
+      end
+      if below == '' or smallest < below then
+        local p = packet(sub(span, 73))
+        for i = 0, p.size - 1 do
+          local id = sub(p.ids, i * ID + 1, i * ID + ID)
+          if id ~= NONE and (below == '' or id < below) then
+            ids[#ids + 1] = id
+            in_packet[id], at_packet[id] = p, i
+          end
+        end
+      end
+    end
+  end
+  table.sort(ids, function(one, other) return one > other end)
+  for i = #ids, n + 1, -1 do
+    ids[i] = nil
+    whole = false
+  end
+  return ids, whole
+end
+
+-- Ended runs in the order in which they ended, from a place "score offset" on, and the members that stand for them.
+local candidates, members, whole = {}, {}, true
 if from == 'ids' then
-  local below = ARGV[5] == '' and '+' or '(' .. ARGV[5]
-  candidates = call('ZREVRANGEBYLEX', P .. 'ids', below, '-', 'LIMIT', 0, size)
+  candidates, whole = newest(ARGV[5], size)
 elseif from == 'ended' then
+  local score, offset = match(ARGV[5], '^(%S+) (%d+)$')
   local till = ended_before and '(' .. ARGV[14] or '+inf'
-  candidates = call('ZRANGEBYSCORE', P .. 'ended', '-inf', till, 'LIMIT', ARGV[5], size)
+  local found = call('ZRANGEBYSCORE', P .. 'ended', score, till, 'WITHSCORES', 'LIMIT', offset, size)
+  whole = #found < 2 * size
+  for i = 1, #found, 2 do
+    if #candidates >= size then
+      whole = false
+      break
+    end
+    members[#members + 1], members[#members + 2] = found[i], found[i + 1]
+    if sub(found[i], 1, 1) == '#' then
+      local ids = call('HGET', P .. 'together', found[i]) or ''
+      for j = 1, #ids, 36 do candidates[#candidates + 1] = sub(ids, j, j + 35) end
+    else
+      candidates[#candidates + 1] = found[i]
+    end
+  end
 else
-  candidates = {}
   for i = at + 1, at + tonumber(ARGV[at]) do candidates[#candidates + 1] = ARGV[i] end
 end
 
 local function passes(id, fixed, att)
   local created, state, lane_text, its_parent, its_root =
-    match(fixed, '^([^\t]*)\t[^\t]*\t(%l)\t%d+\n([^\n]*)\n%l\t([^\t]*)\t([^\t]*)\t')
+    match(fixed, '^([^\t]*)\t[^\t]*\t(%l)\t[^\n]*\n([^\n]*)\n%l\t([^\t]*)\t([^\t]*)\t')
   if att then state = sub(att, 1, 1) end
   if state == 'o' then state = 'q' end
   local has_ended = find('SFAIL', state, 1, true)
@@ -62,15 +119,36 @@ while looked < #candidates and #ids < most do
   for i = 1, #some do
     if #ids == most then break end
     looked = looked + 1
-    if fixed[i] and passes(some[i], fixed[i], att[i]) then
+    local id, record, text = some[i], fixed[i], att[i]
+    if not record then
+      local p, at_p = in_packet[id], at_packet[id]
+      if not p then p, at_p = locate(id) end
+      if p then
+        record = record_in(p, at_p)
+        text = text or att_in(p, at_p)
+      end
+    end
+    if record and passes(id, record, text) then
       local n = #ids + 1
-      ids[n] = some[i]
-      if not ids_only then runs[n], atts[n] = fixed[i], att[i] or '' end
+      ids[n] = id
+      if not ids_only then runs[n], atts[n] = record, text or '' end
     end
   end
 end
 local go_on = ''
-if looked < #candidates or (#candidates == size and from ~= 'given') then
-  go_on = from == 'ids' and candidates[looked] or tostring((tonumber(ARGV[5]) or 0) + looked)
+if from == 'ids' then
+  if looked < #candidates or not whole then go_on = candidates[looked] or '' end
+elseif from == 'ended' and looked == #candidates and not whole then
+  -- Behind the last member that was looked at, of those with its score.
+  local last, same = members[#members], 0
+  for i = 2, #members, 2 do
+    if members[i] == last then same = same + 1 end
+  end
+  local score, offset = match(ARGV[5], '^(%S+) (%d+)$')
+  go_on = last .. ' ' .. (last == score and same + tonumber(offset) or same)
+elseif from == 'ended' and looked < #candidates then
+  go_on = ARGV[5]
 end
-return { ids, runs, atts, go_on }
+local names = {}
+for i = 1, #members, 2 do names[#names + 1] = members[i] end
+return { ids, runs, atts, go_on, names }

@@ -16,7 +16,7 @@ for i = 1, total do
   local before, unique, till, params = ARGV[at + 6], ARGV[at + 7], ARGV[at + 8], ARGV[at + 9]
   local flags, rest, past = tonumber(ARGV[at + 10]), ARGV[at + 11], tonumber(ARGV[at + 12])
   at = at + 13
-  if call('HEXISTS', P .. 'run', id) == 0 then
+  if not is_known(id) then
     new = new + 1
     if unique ~= '' then
       local slot = l.task .. '/' .. sub(unique, 2)

@@ -1,6 +1,5 @@
 -- New runs. "text" is what the client says of one, from its four digits of place on.
 local batch = fmt('%012d', call('HINCRBY', P .. 'meta', 'batch', 1))
-local runs, ids = {}, {}
 
 -- When a section of runs is due: text, number, and the state that follows.
 local function due_of(kind, value)
@@ -18,14 +17,9 @@ local function held_by(slot)
   if holder and (ended == '' or (till ~= '' and now < tonumber(till))) then return holder end
 end
 
-local function write_runs()
-  many('HSET', P .. 'run', runs)
-  runs = {}
-end
-
 -- Inserts one run; the run that stands in its way, if one does.
 local function insert(l, id, text, kind, value, unique, window)
-  if call('HEXISTS', P .. 'run', id) == 1 then return id end
+  if is_known(id) then return id end
   if unique ~= '' then
     local slot = l.task .. '/' .. sub(unique, 2)
     local holder = held_by(slot)

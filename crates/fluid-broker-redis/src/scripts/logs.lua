@@ -13,7 +13,7 @@ for i = 1, tonumber(ARGV[7]) do
   lines, bytes = tonumber(lines), tonumber(bytes)
   local grew = {}
   -- What has this very number came with an earlier try, unless this call wrote it.
-  if cut == '0' and (last ~= number or mine[run]) and (known or call('HEXISTS', P .. 'run', run) == 1) then
+  if cut == '0' and (last ~= number or mine[run]) and (known or is_known(run)) then
     mine[run] = true
     for j = at, at + n - 1 do
       local line = ARGV[j]

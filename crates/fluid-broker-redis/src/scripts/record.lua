@@ -6,6 +6,7 @@
 -- "att", from its first attempt on, or from the moment that a scheduled run came due:
 --   state token(19) flags place(16) lane TAB due TAB started TAB attempt TAB failures TAB interruptions TAB consumer LF
 --   then lines of a letter and a text, of which the last, "y" with the result, may span several.
+-- An empty due is that of the request.
 -- states: s scheduled, q queued, o queued to be adopted, r running, S F A I L success, failure, aborted, interrupted,
 -- rate limited. flags: 1 cancellation asked for, 2 survives its consumer, 4 has a unique key, 8 ended while it waited.
 -- A member of a set of waiting runs: place(16) id(36) and f, u (never started; u has a unique key) or a (has an "att").
@@ -64,20 +65,28 @@ local function flag(a, bit_)
   return bit.band(a.flags, bit_) ~= 0
 end
 
--- What only the record of the request has: how many attempts may be lost, and the unique key.
+-- What only the record of the request has: how many attempts may be lost, the unique key, and the first due time.
 local function request(id)
-  local fixed = call('HGET', P .. 'run', id)
-  local most, unique =
-    match(fixed, '^[^\n]*\n[^\n]*\n[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t(%d+)\t[^\t]*\t([^\n]*)\n')
-  return tonumber(most), unique
+  local due, most, unique = match(
+    (fixed_of(id)),
+    '^[^\t]*\t([^\t]*)[^\n]*\n[^\n]*\n[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t(%d+)\t[^\t]*\t([^\n]*)\n'
+  )
+  return tonumber(most), unique, due
 end
 
--- A run as it stands, nil when there is none.
+-- A run as it stands, nil when there is none. In a packet or group it is said where.
 local function load(id)
   local text = call('HGET', P .. 'att', id)
   if text then return parse(id, text) end
-  local fixed = call('HGET', P .. 'run', id)
+  local fixed, p, i = fixed_of(id)
   if not fixed then return nil end
+  local a
+  if p then
+    local att, g, at = att_in(p, i)
+    a = att and parse(id, att) or bare(id, 'q', place_in(p, i), p.lane, p.created, false)
+    a.packet, a.at_packet, a.group, a.at_group = p, i, g, at
+    return a
+  end
   local due, state, place, lane_text, unique =
     match(fixed, '^[^\t]*\t([^\t]*)\t(%l)\t(%d+)\n([^\n]*)\n[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t%d+\t[^\t]*\t([^\n]*)\n')
   return bare(id, state, place, lane_text, due, unique ~= '')
@@ -92,6 +101,10 @@ end
 -- Puts a run back: where it waits for its due time, for a claim, or for its adoption.
 local function queue(a)
   local l = lane(a.lane)
+  if a.due == '' then
+    local _, _, due = request(a.id)
+    a.due = due
+  end
   if a.state == 's' then
     add(P .. 'due', a.due, member_of(a) .. a.lane)
   elseif a.state == 'o' then

@@ -14,7 +14,7 @@ for i = 5, 4 + 9 * tonumber(ARGV[4]), 9 do
       if not holder then tell('e\t' .. id .. '\t' .. l.task) end
       answer = holder or id
     end
-  elseif AGAIN and call('HEXISTS', P .. 'run', id) == 1 then
+  elseif AGAIN and is_known(id) then
     answer = id
   end
   answers[#answers + 1] = answer

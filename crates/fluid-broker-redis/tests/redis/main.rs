@@ -3,4 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "a test that finds a fault panics")]
 
 mod conformance;
+mod model;
 mod stage;

@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use fluid_broker_redis::RedisOptions;
+use fluid_core::TaskName;
 use fluid_test_servers::redis::{self, RedisServer};
 
 /// The one server of those tests that do nothing to it, each with its own prefix.
@@ -21,4 +22,8 @@ pub(crate) fn fresh_prefix() -> String {
 
 pub(crate) fn options(url: &str, prefix: &str) -> RedisOptions {
     RedisOptions::from_url(url).unwrap().prefix(prefix).unwrap()
+}
+
+pub(crate) fn task(name: &str) -> TaskName {
+    TaskName::parse(name).unwrap()
 }
