@@ -39,11 +39,13 @@ BEGIN
         IF v_run.ended_at IS NULL THEN
             INSERT INTO runs (created_at, due_at, started_at, max_interruptions, id, attempt, failures, interruptions,
                 state, priority, trigger, cancel_requested, task, queue, ckey, params, consumer, secrets, unique_key,
-                parent, root, retry_of, execution, error)
+                parent, root, retry_of, execution, error, lane, until)
             VALUES (v_run.created_at, v_run.due_at, v_run.started_at, v_run.max_interruptions, v_run.id, v_run.attempt,
                 v_run.failures, v_run.interruptions, v_run.state, v_run.priority, v_run.trigger,
                 v_run.cancel_requested, v_run.task, v_run.queue, v_run.ckey, v_run.params, v_run.consumer,
-                v_run.secrets, v_key, v_run.parent, v_run.root, v_run.retry_of, v_run.execution, v_run.error);
+                v_run.secrets, v_key, v_run.parent, v_run.root, v_run.retry_of, v_run.execution, v_run.error,
+                CASE v_run.state WHEN 1 THEN lane_of(v_run.ckey) WHEN 2 THEN 3 ELSE 0 END,
+                CASE v_run.state WHEN 0 THEN v_run.due_at END);
         ELSE
             INSERT INTO finished (created_at, due_at, started_at, ended_at, max_interruptions, id, attempt, failures,
                 interruptions, state, priority, trigger, by_attempt, task, queue, ckey, params, consumer, secrets,

@@ -103,6 +103,49 @@ pub(super) async fn runs_are_exported_piece_by_piece(stage: Stage<'_>) {
     assert_eq!(pieces, [&ids[..2], &ids[2..4], &ids[4..]]);
 }
 
+/// A broker may keep such runs together.
+pub(super) async fn many_runs_that_are_alike_come_back_as_they_were(stage: Stage<'_>) {
+    for _ in 0..2 {
+        let runs = (0..40).map(|_| new_run("a")).collect();
+        stage.broker.enqueue(runs).await.unwrap();
+    }
+    let claimed = stage.claim(at_most(30, wish(&["a"]))).await;
+    let ends = claimed
+        .runs
+        .iter()
+        .enumerate()
+        .map(|(place, (run, token))| {
+            let lease = fluid_core::LeaseRef {
+                run: run.id,
+                token: *token,
+            };
+            let end = match place % 3 {
+                0 => retry_in(60, "wobbled"),
+                _ => Finish::Success(JsonText::parse("[1]").unwrap()),
+            };
+            (lease, end)
+        });
+    stage.broker.finish(ends.collect()).await.unwrap();
+    let mut exported = Vec::new();
+    while exported.len() < 80 {
+        let after = exported.last().map(|one: &ExportedRun| one.run.id);
+        let piece = stage.broker.export(after, 7).await.unwrap();
+        assert!(!piece.is_empty(), "only {} runs", exported.len());
+        exported.extend(piece);
+    }
+    assert!(exported.is_sorted_by_key(|one| one.run.id));
+    assert_eq!(exported, export(&stage).await);
+    let stats = stage.broker.stats().await.unwrap();
+    assert_eq!(stats.count(RunState::Success), 20);
+
+    assert_eq!(import(&stage, &exported).await, 0);
+    clear(&stage).await;
+    assert_eq!(import(&stage, &exported).await, 80);
+    assert_eq!(export(&stage).await, exported);
+    assert_eq!(stage.broker.stats().await.unwrap(), stats);
+    assert_eq!(stage.claim_ids(wish(&["a"])).await.len(), 50);
+}
+
 pub(super) async fn an_import_sent_again_changes_nothing(stage: Stage<'_>) {
     let run = stage.enqueue_one("a").await;
     let exported = export(&stage).await;
