@@ -35,8 +35,8 @@ pub struct RedisBroker {
     pub(crate) claims: Claims,
     /// Ends that were asked for and not answered.
     pub(crate) ends: Doubts<LeaseRef, ()>,
-    /// Output that was told and not answered: by what is in it, the number that it was told under.
-    pub(crate) log_pieces: Doubts<u64, i64>,
+    /// Output that was told and not answered: by what it is, the number that it was told under.
+    pub(crate) logs: Doubts<u64, i64>,
     events: broadcast::Sender<Event>,
     runtime: Handle,
     /// The one that listens to the server, from the first subscription on; it ends with the broker.
@@ -71,7 +71,7 @@ impl RedisBroker {
             log_cap: options.log_cap,
             claims: Claims::default(),
             ends: Doubts::default(),
-            log_pieces: Doubts::default(),
+            logs: Doubts::default(),
             events,
             runtime: Handle::current(),
             listener: Mutex::new(JoinSet::new()),

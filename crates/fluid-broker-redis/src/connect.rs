@@ -187,7 +187,7 @@ impl Connector {
                 return self.cluster().await.map(Connection::Cluster);
             }
             let config = AsyncConnectionConfig::new()
-                .set_connection_timeout(Some(within))
+                .set_connection_timeout(None)
                 .set_response_timeout(None);
             let clients = self.clients().await?;
             let client = clients.first().ok_or_else(|| Fault::Options("no server is named".to_owned()))?;

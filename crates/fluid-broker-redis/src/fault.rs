@@ -115,10 +115,12 @@ impl Fault {
         let broker = broker.to_owned();
         match self {
             Self::Redis(error) => self.redis(error, broker, before),
-            Self::NoGreeting(within) => unreachable(
-                broker,
-                format!("no server greeted us within {}", fluid_core::duration::format(*within)),
-            ),
+            Self::NoGreeting(within) => {
+                // A server that speaks no TLS waits for the rest of a line.
+                let tls = if broker.starts_with("rediss") { ": see whether its port speaks TLS" } else { "" };
+                let within = fluid_core::duration::format(*within);
+                unreachable(broker, format!("no server greeted us within {within}{tls}"))
+            }
             Self::NoAnswer(within) => unreachable(
                 broker,
                 format!("the server did not answer within {}", fluid_core::duration::format(*within)),
@@ -217,10 +219,12 @@ impl Fault {
                 }
                 ErrorKind::Io | ErrorKind::Parse | ErrorKind::ClusterConnectionNotFound => BrokerError::Unreachable {
                     broker,
-                    reason: if error.is_connection_dropped() && !error.is_connection_refusal() {
-                        format!("the server closed the connection ({said}); a server that speaks TLS needs a URL that begins with rediss")
-                    } else {
-                        said
+                    reason: match error.is_connection_dropped() && !error.is_connection_refusal() {
+                        true if before => format!("the connection was lost ({said})"),
+                        true => format!(
+                            "the server closed the connection ({said}); one that speaks TLS needs a URL that begins with rediss"
+                        ),
+                        false => said,
                     },
                     source: Some(Box::new(error.clone())),
                 },

@@ -34,18 +34,17 @@ fn line_text(line: &LogLine) -> String {
 struct Piece<'a> {
     run: RunId,
     attempt: u32,
-    /// By which the server knows whether it has them already.
-    number: i64,
-    key: u64,
     lines: &'a [LogLine],
 }
 
-/// What a piece is recognized by when it is told again.
-fn key_of(batch: &LogBatch, lines: &[LogLine], first: usize) -> u64 {
+/// What pieces are recognized by when they are told again.
+fn key_of(pieces: &[Piece<'_>]) -> u64 {
     let mut hasher = DefaultHasher::new();
-    (batch.run, batch.attempt, first).hash(&mut hasher);
-    for line in lines {
-        (line.at, line.stream, &line.text).hash(&mut hasher);
+    for piece in pieces {
+        (piece.run, piece.attempt, piece.lines.len()).hash(&mut hasher);
+        for line in piece.lines {
+            (line.at, line.stream, &line.text).hash(&mut hasher);
+        }
     }
     hasher.finish()
 }
@@ -82,13 +81,9 @@ impl RedisBroker {
                 let some = &rest[..count];
                 lines += count;
                 bytes += some.iter().map(|line| line.text.len()).sum::<usize>();
-                let key = key_of(batch, some, first);
-                let number = self.log_pieces.of(&key).unwrap_or_else(|| LeaseToken::random().as_i64());
                 pieces.push(Piece {
                     run: batch.run,
                     attempt: batch.attempt,
-                    number,
-                    key,
                     lines: some,
                 });
                 first += count;
@@ -101,17 +96,19 @@ impl RedisBroker {
     }
 
     async fn append_some(&self, pieces: &[Piece<'_>]) -> BrokerResult<()> {
-        let asked = self.log_pieces.ask(pieces.iter().map(|piece| (piece.key, piece.number)).collect());
+        // By its number the server knows whether it has this already.
+        let key = key_of(pieces);
+        let number = self.logs.of(&key).unwrap_or_else(|| LeaseToken::random().as_i64());
+        let asked = self.logs.ask(vec![(key, number)]);
         let notice = self.log_cap.notice();
         let answer = self
             .link
             .run(&script::LOGS, Lasts::No, |command| {
-                command.arg(self.log_cap.lines).arg(self.log_cap.bytes).arg(&notice).arg(pieces.len());
+                command.arg(self.log_cap.lines).arg(self.log_cap.bytes).arg(&notice).arg(number).arg(pieces.len());
                 for piece in pieces {
                     command
                         .arg(piece.run.to_string())
                         .arg(piece.attempt)
-                        .arg(piece.number)
                         .arg(piece.lines.len());
                     for line in piece.lines {
                         command.arg(line_text(line));

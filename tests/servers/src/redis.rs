@@ -139,7 +139,7 @@ impl RedisServer {
         };
         let lines = format!(
             "bind 127.0.0.1\nport {port}\ndir {}\nsentinel monitor main 127.0.0.1 {primary} 1\n\
-             sentinel down-after-milliseconds main 500\nsentinel failover-timeout main 3000\n",
+             sentinel down-after-milliseconds main 2000\nsentinel failover-timeout main 6000\n",
             server.folder().display()
         );
         fs::write(server.config(), lines)?;

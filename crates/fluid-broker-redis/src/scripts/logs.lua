@@ -1,18 +1,18 @@
 -- ARGV[4], [5]: at most how many lines and bytes of text a run keeps. [6]: the line that says that the rest was left out.
--- [7]: how many batches. Each: run, attempt, a number of its own, how many lines, the lines. A line is stream and
--- instant in nanoseconds TAB text. "log" keeps of each run: lines, bytes, 1 if it was cut, and the last batch's number.
--- Answers: for each batch 1 if the log grew, and what is to be told.
+-- [7]: the call's own number. [8]: how many batches. Each: run, attempt, how many lines, the lines. A line is stream and
+-- instant in nanoseconds TAB text. "log" keeps of each run: lines, bytes, 1 if it was cut, and the number of the last call.
+-- Answers: what is to be told.
 local LINES, BYTES = tonumber(ARGV[4]), tonumber(ARGV[5])
-local at, answers, mine = 8, {}, {}
-for i = 1, tonumber(ARGV[7]) do
-  local run, attempt, number, n = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
-  at = at + 4
+local number, at, mine = ARGV[7], 9, {}
+for _ = 1, tonumber(ARGV[8]) do
+  local run, attempt, n = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
+  at = at + 3
   local known = call('HGET', P .. 'log', run)
   local lines, bytes, cut, last = 0, 0, '0', ''
   if known then lines, bytes, cut, last = match(known, '^(%d+) (%d+) (%d) (.*)$') end
   lines, bytes = tonumber(lines), tonumber(bytes)
   local grew = {}
-  -- What has this very number came with an earlier try, unless this call wrote it.
+  -- What has this very number came with an earlier try, unless this one wrote it.
   if cut == '0' and (last ~= number or mine[run]) and (known or is_known(run)) then
     mine[run] = true
     for j = at, at + n - 1 do
