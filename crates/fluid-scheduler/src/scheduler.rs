@@ -64,6 +64,7 @@ impl TaskScheduler {
     /// Only what waiting can't mend: a damaged broker, one of a newer version, or one that is closed.
     pub async fn run(&self, stop: CancellationToken) -> BrokerResult<()> {
         tokio::select! {
+            biased;
             () = stop.cancelled() => Ok(()),
             result = self.fire() => result,
             result = self.purge() => result,
