@@ -1,4 +1,5 @@
 //! The checker sees what is wrong with a history: a good one is spoilt in many ways.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use std::sync::Arc;
 

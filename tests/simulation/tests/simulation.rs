@@ -1,4 +1,5 @@
 //! What holds in virtual time, for every seed.
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 use fluid_proof::{Promise, Sabotage};
 use fluid_simulation::{run_all, simulate};
