@@ -159,6 +159,13 @@ pub enum What {
         /// The error's text.
         error: String,
     },
+    /// A process was stopped where it was, and went on now.
+    Paused {
+        /// Which.
+        process: Arc<str>,
+        /// From when on it was stopped.
+        from: u64,
+    },
     /// Something that only makes a trace complete.
     Trace {
         /// What happened.

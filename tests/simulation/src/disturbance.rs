@@ -1,6 +1,6 @@
 //! What happens to the processes while they work.
 
-use fluid_proof::{Dice, LEASE};
+use fluid_proof::{Dice, LEASE, Ledger, What};
 use tokio::time::sleep;
 
 use crate::slot::{Slot, World};
@@ -32,8 +32,11 @@ pub(crate) async fn disturb(
             35..75 => {
                 if let Some(gate) = slot.hold(true) {
                     let lasting = dice.millis(HELD_MILLIS);
+                    let ledger = Ledger::new("disturbance", world.sink.clone());
+                    let (process, from) = (slot.process().into(), ledger.now());
                     tokio::spawn(async move {
                         sleep(lasting).await;
+                        ledger.note(What::Paused { process, from });
                         gate.close(false);
                     });
                 }

@@ -104,7 +104,8 @@ fn many(arguments: &Arguments) -> ExitCode {
         );
     }
     println!(
-        "{} seeds from {} in {} s: {} runs, {} attempts, {} calls failed, {} writes refused; {} seeds broke a promise",
+        "{} seeds from {} in {} s: {} runs, {} attempts, {} calls failed, {} writes refused, {} of them after \
+         a pause; {} seeds broke a promise",
         summary.seeds,
         arguments.from,
         begin.elapsed().as_secs(),
@@ -112,6 +113,7 @@ fn many(arguments: &Arguments) -> ExitCode {
         summary.attempts,
         summary.failed_calls,
         summary.refused,
+        summary.refused_after_pause,
         summary.failures.len(),
     );
     if summary.failures.is_empty() {

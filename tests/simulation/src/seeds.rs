@@ -28,6 +28,8 @@ pub struct Summary {
     pub attempts: usize,
     /// How many ends were refused because their lease was lost.
     pub refused: usize,
+    /// How many of these by processes that were held up after they had claimed the run.
+    pub refused_after_pause: usize,
     /// How many calls of the broker failed.
     pub failed_calls: usize,
     /// The seeds that went wrong.
@@ -39,6 +41,7 @@ impl Summary {
         self.runs += counts.total();
         self.attempts += counts.attempts.values().sum::<usize>();
         self.refused += counts.refused;
+        self.refused_after_pause += counts.refused_after_pause;
         self.failed_calls += counts.failed.values().sum::<usize>();
     }
 }

@@ -96,10 +96,15 @@ impl Slot {
         self.ahead
     }
 
+    /// The name of the process that is here now.
+    pub(crate) fn process(&self) -> String {
+        format!("{}.{}", self.name, self.generation)
+    }
+
     /// Starts the next process here.
     pub(crate) fn start(&mut self, world: &World) -> anyhow::Result<()> {
         self.generation += 1;
-        let name = format!("{}.{}", self.name, self.generation);
+        let name = self.process();
         let gate = Gate::default();
         let process = world.process(&name, self.ahead, gate.clone())?;
         let stop = CancellationToken::new();

@@ -18,7 +18,7 @@ fn two_hundred_seeds_break_no_promise() {
     );
     assert_eq!(summary.seeds, SEEDS);
     // Otherwise there was nothing to prove.
-    assert!(summary.refused > 100, "{summary:?}");
+    assert!(summary.refused_after_pause > 100, "{summary:?}");
     assert!(summary.failed_calls > 1000, "{summary:?}");
 }
 

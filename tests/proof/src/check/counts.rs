@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fluid_core::{RunState, Trigger};
+use fluid_core::{RunId, RunState, Trigger};
 
 use crate::entry::What;
 use crate::history::History;
@@ -24,6 +24,8 @@ pub struct Counts {
     pub leases_lost: usize,
     /// Ends that were refused.
     pub refused: usize,
+    /// Those of them whose process was paused after it had claimed the run.
+    pub refused_after_pause: usize,
     /// Calls that failed, by name.
     pub failed: BTreeMap<String, usize>,
 }
@@ -39,14 +41,29 @@ impl Counts {
                 *count += 1;
             }
         }
+        let mut pauses: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
+        let mut claims: BTreeMap<(RunId, u32), u64> = BTreeMap::new();
         for entry in &history.ledger {
             match &entry.what {
+                What::Paused { process, from } => pauses.entry(process).or_default().push(*from),
+                What::Claimed { run, attempt, .. } => {
+                    claims.insert((*run, *attempt), entry.at);
+                }
                 What::Enqueued { inserted, .. } => {
                     counts.acknowledged += 1;
                     counts.duplicates += usize::from(!inserted);
                 }
                 What::LeaseLost { .. } => counts.leases_lost += 1,
-                What::Refused { .. } => counts.refused += 1,
+                What::Refused { run, attempt, .. } => {
+                    counts.refused += 1;
+                    let claimed = claims.get(&(*run, *attempt));
+                    let paused = pauses.get(&*entry.by).is_some_and(|pauses| {
+                        let meanwhile =
+                            |from| claimed.is_some_and(|at| at <= from) && *from < entry.at;
+                        pauses.iter().any(meanwhile)
+                    });
+                    counts.refused_after_pause += usize::from(paused);
+                }
                 What::Failed { call, .. } => {
                     *counts.failed.entry(call.to_string()).or_default() += 1;
                 }
