@@ -57,6 +57,7 @@ async fn work(context: TaskContext<Work>) -> Result<Given, TaskError> {
     if ms > 0 {
         tokio::time::sleep(Duration::from_millis(ms)).await;
     }
+    context.progress(0.5, "half of it");
     scene.gate.pass().await;
     if context.run().failures < fails {
         return Err(TaskError::new("meant to fail"));
