@@ -10,13 +10,14 @@ use anyhow::Context;
 use fluid_proof::{Ledger, Sabotage, What};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::arguments::Role;
 use crate::child;
 
 /// How long a process that is told to stop may take: its runs, and what it has to write.
-const STOPS_IN: Duration = Duration::from_secs(30);
+const STOPS_IN: Duration = Duration::from_secs(60);
 /// How much of its last words is shown of a process that ended by itself.
 const LAST_WORDS: usize = 600;
 /// How a process ends that does not listen.
@@ -47,6 +48,8 @@ pub(crate) struct Crew {
     sabotage: Option<Sabotage>,
     ledger: Ledger,
     places: Vec<Place>,
+    /// Those that were told to stop.
+    leaving: JoinSet<Result<(), String>>,
     /// What went wrong without anybody's doing.
     pub(crate) wrong: Vec<String>,
 }
@@ -69,6 +72,7 @@ impl Crew {
             sabotage,
             ledger: child::ledger(folder, "storm")?,
             places: places.collect(),
+            leaving: JoinSet::new(),
             wrong: Vec::new(),
         })
     }
@@ -139,16 +143,23 @@ impl Crew {
         self.signal(place, Signal::CONT);
     }
 
-    /// Tells the process in a place to stop, and waits until it has.
-    pub(crate) async fn stop(&mut self, place: usize) {
+    /// Tells the process in a place to stop. While it does so, which may take what is still to be disturbed, another may
+    /// take its place.
+    pub(crate) fn stop(&mut self, place: usize) {
         self.signal(place, Signal::TERM);
-        if let Some((mut process, name)) = self.places[place].process.take() {
-            match timeout(STOPS_IN, process.wait()).await {
-                // One that was told before it could listen.
-                Ok(Ok(status)) if status.success() || status.signal() == TOLD => {}
-                Ok(Ok(status)) => self.ended(&name, status),
-                Ok(Err(error)) => self.wrong.push(format!("{name}: {error}")),
-                Err(_) => self.wrong.push(format!("{name} does not stop")),
+        if let Some((process, name)) = self.places[place].process.take() {
+            let words = words(&self.folder, &name);
+            self.leaving.spawn(until_stopped(process, name, words));
+        }
+    }
+
+    /// Waits until all that were told to stop have done so.
+    pub(crate) async fn until_stopped(&mut self) {
+        while let Some(stopped) = self.leaving.join_next().await {
+            match stopped {
+                Ok(Ok(())) => {}
+                Ok(Err(how)) => self.wrong.push(how),
+                Err(error) => self.wrong.push(error.to_string()),
             }
         }
     }
@@ -169,12 +180,8 @@ impl Crew {
     }
 
     fn ended(&mut self, name: &str, status: ExitStatus) {
-        let said = std::fs::read_to_string(words(&self.folder, name)).unwrap_or_default();
-        let from = said.len().saturating_sub(LAST_WORDS);
-        let last = said.get(from..).unwrap_or(&said).trim();
-        self.wrong.push(format!(
-            "{name} ended by itself with {status}; it said: {last}"
-        ));
+        let words = words(&self.folder, name);
+        self.wrong.push(ended(name, status, &words));
     }
 
     /// The places of this role.
@@ -195,6 +202,30 @@ impl Crew {
     pub(crate) fn processes(&self) -> u32 {
         self.places.iter().map(|place| place.generation).sum()
     }
+}
+
+async fn until_stopped(mut process: Child, name: String, words: PathBuf) -> Result<(), String> {
+    match timeout(STOPS_IN, process.wait()).await {
+        // One that was told before it could listen.
+        Ok(Ok(status)) if status.success() || status.signal() == TOLD => Ok(()),
+        Ok(Ok(status)) => Err(ended(&name, status, &words)),
+        Ok(Err(error)) => Err(format!("{name}: {error}")),
+        Err(_) => Err(format!(
+            "{name} does not stop; it said: {}",
+            last_words(&words)
+        )),
+    }
+}
+
+fn ended(name: &str, status: ExitStatus, words: &Path) -> String {
+    let last = last_words(words);
+    format!("{name} ended by itself with {status}; it said: {last}")
+}
+
+fn last_words(words: &Path) -> String {
+    let said = std::fs::read_to_string(words).unwrap_or_default();
+    let from = said.len().saturating_sub(LAST_WORDS);
+    said.get(from..).unwrap_or(&said).trim().to_owned()
 }
 
 fn words(folder: &Path, name: &str) -> PathBuf {

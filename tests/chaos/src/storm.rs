@@ -231,7 +231,7 @@ impl<'a> Storm<'a> {
                 self.crew.start(place)?;
             }
             Act::Stop(place) => {
-                self.crew.stop(place).await;
+                self.crew.stop(place);
                 self.crew.start(place)?;
             }
             Act::Hold(place) => self.crew.hold(place),
@@ -265,13 +265,15 @@ impl<'a> Storm<'a> {
         let mut wait = Vec::new();
         wait.extend(until_ticks_go_on(direct, CALMS_IN).await.err());
         for place in self.crew.places(Role::Scheduler) {
-            self.crew.stop(place).await;
+            self.crew.stop(place);
         }
+        self.crew.until_stopped().await;
         wait.extend(until_all_ended(direct, ENDS_IN).await.err());
         self.crew.look()?;
         for place in self.crew.places(Role::Consumer) {
-            self.crew.stop(place).await;
+            self.crew.stop(place);
         }
+        self.crew.until_stopped().await;
         for how in wait {
             verdict.add(Promise::GoesOn, how);
         }

@@ -2,8 +2,8 @@
 //!
 //! Every process of theirs works on a broker behind a [`Witness`], which notes in a [`Ledger`] what was asked and what
 //! was answered; tasks note there what they really did. When all is over, [`History`] takes the broker's own word for
-//! everything, and [`check`](fn@check) holds the two against each other. That the checker sees what it should is shown with
-//! brokers that are broken on purpose: [`Sabotage`].
+//! everything, and [`check`](fn@check) holds the two against each other. That the checker sees what it should is shown
+//! with brokers that are broken on purpose: [`Sabotage`].
 
 mod around;
 pub mod check;

@@ -12,64 +12,74 @@ use crate::entry::What;
 type Lane = (TaskName, Arc<str>);
 
 pub(super) fn check(seen: &Seen<'_>, verdict: &mut Verdict) {
+    let limit = |task: &TaskName| seen.history.limits.get(task).copied().unwrap_or(usize::MAX);
     for ((task, lane), spans) in told(seen) {
-        let most = seen
-            .history
-            .limits
-            .get(&task)
-            .copied()
-            .unwrap_or(usize::MAX);
-        let found = at_once(spans);
-        if found > most {
-            let how =
-                format!("by the history {found} runs of {task} {lane:?} ran at once, not {most}");
+        let most = limit(&task);
+        if let Some(Excess { found, micros }) = excess(spans, most) {
+            let how = format!(
+                "by the history {found} runs of {task} {lane:?} ran at once, not {most}, for up to {micros} µs"
+            );
             verdict.add(Promise::LimitsKept, how);
         }
     }
     for ((task, lane), spans) in certain(seen) {
-        let most = seen
-            .history
-            .limits
-            .get(&task)
-            .copied()
-            .unwrap_or(usize::MAX);
-        let found = at_once(spans);
-        if found > most {
-            let how = format!("{found} runs of {task} {lane:?} were leased at once, not {most}");
+        let most = limit(&task);
+        if let Some(Excess { found, micros }) = excess(spans, most) {
+            let how = format!(
+                "{found} runs of {task} {lane:?} were leased at once, not {most}, for up to {micros} µs"
+            );
             verdict.add(Promise::LimitsKept, how);
         }
     }
     for ((task, key), spans) in keys(seen) {
-        let found = at_once(spans);
-        if found > 1 {
-            let how = format!("{found} runs of {task} with the unique key {key:?} lived at once");
+        if let Some(Excess { found, micros }) = excess(spans, 1) {
+            let how = format!(
+                "{found} runs of {task} with the unique key {key:?} lived at once for up to {micros} µs"
+            );
             verdict.add(Promise::LimitsKept, how);
         }
     }
 }
 
-/// How many of these spans overlap at most. The end of one may be the beginning of the next.
-fn at_once<T: Ord>(spans: Vec<(T, T)>) -> usize {
-    let ends = spans.into_iter().filter(|(begin, end)| begin < end);
-    let mut ends: Vec<(T, bool)> = ends
+/// Too many at once.
+#[derive(Debug, PartialEq, Eq)]
+struct Excess {
+    /// How many at most.
+    found: usize,
+    /// For how long there were too many at most.
+    micros: i64,
+}
+
+/// Whether more than `most` of these spans, in microseconds, overlap. The end of one may be the beginning of the next.
+fn excess(spans: Vec<(i64, i64)>, most: usize) -> Option<Excess> {
+    let spans = spans.into_iter().filter(|(begin, end)| begin < end);
+    let mut ends: Vec<(i64, bool)> = spans
         .flat_map(|(begin, end)| [(begin, true), (end, false)])
         .collect();
     // At one instant what ends comes first.
-    ends.sort();
-    let (mut now, mut most) = (0_usize, 0);
-    for (_, begins) in ends {
-        now = if begins {
-            now + 1
-        } else {
-            now.saturating_sub(1)
-        };
-        most = most.max(now);
+    ends.sort_unstable();
+    let (mut now, mut since) = (0_usize, 0);
+    let mut excess: Option<Excess> = None;
+    for (at, begins) in ends {
+        let before = now;
+        now = if begins { now + 1 } else { now - 1 };
+        if before <= most && now > most {
+            since = at;
+        }
+        if before > most {
+            let so_far = excess.get_or_insert(Excess {
+                found: 0,
+                micros: 0,
+            });
+            so_far.found = so_far.found.max(before);
+            so_far.micros = so_far.micros.max(at - since);
+        }
     }
-    most
+    excess
 }
 
 /// Attempts by the history's own times.
-fn told(seen: &Seen<'_>) -> BTreeMap<Lane, Vec<(i128, i128)>> {
+fn told(seen: &Seen<'_>) -> BTreeMap<Lane, Vec<(i64, i64)>> {
     let mut lanes: BTreeMap<Lane, Vec<_>> = BTreeMap::new();
     for history in seen.runs() {
         let run = &history.run;
@@ -81,7 +91,7 @@ fn told(seen: &Seen<'_>) -> BTreeMap<Lane, Vec<(i128, i128)>> {
                 (seen.started(attempt), seen.ended(run.id, attempt))
             {
                 let lane = (run.task.clone(), run.concurrency_key.clone());
-                let span = (started.as_nanosecond(), ended.as_nanosecond());
+                let span = (started.as_microsecond(), ended.as_microsecond());
                 lanes.entry(lane).or_default().push(span);
             }
         }
@@ -90,7 +100,7 @@ fn told(seen: &Seen<'_>) -> BTreeMap<Lane, Vec<(i128, i128)>> {
 }
 
 /// Attempts while their leases were held for sure.
-fn certain(seen: &Seen<'_>) -> BTreeMap<Lane, Vec<(u64, u64)>> {
+fn certain(seen: &Seen<'_>) -> BTreeMap<Lane, Vec<(i64, i64)>> {
     let mut lanes: BTreeMap<Lane, Vec<_>> = BTreeMap::new();
     for ((run, _), noted) in &seen.noted {
         let Some(run) = seen.run(*run).map(|history| &history.run) else {
@@ -98,14 +108,15 @@ fn certain(seen: &Seen<'_>) -> BTreeMap<Lane, Vec<(u64, u64)>> {
         };
         if seen.history.limits.contains_key(&run.task) {
             let lane = (run.task.clone(), run.concurrency_key.clone());
-            lanes.entry(lane).or_default().extend(noted.certain());
+            let span = noted.certain().map(signed);
+            lanes.entry(lane).or_default().extend(span);
         }
     }
     lanes
 }
 
 /// Runs with unique keys, from when they were known to be there until they were known not to have ended.
-fn keys(seen: &Seen<'_>) -> BTreeMap<Lane, Vec<(u64, u64)>> {
+fn keys(seen: &Seen<'_>) -> BTreeMap<Lane, Vec<(i64, i64)>> {
     let mut lives: BTreeMap<RunId, (u64, u64)> = BTreeMap::new();
     let mut key_of: BTreeMap<RunId, Lane> = BTreeMap::new();
     for entry in &seen.history.ledger {
@@ -131,19 +142,36 @@ fn keys(seen: &Seen<'_>) -> BTreeMap<Lane, Vec<(u64, u64)>> {
     }
     let mut keys: BTreeMap<Lane, Vec<_>> = BTreeMap::new();
     for (run, lane) in key_of {
-        keys.entry(lane).or_default().extend(lives.get(&run));
+        let life = lives.get(&run).copied().map(signed);
+        keys.entry(lane).or_default().extend(life);
     }
     keys
 }
 
+fn signed((begin, end): (u64, u64)) -> (i64, i64) {
+    let signed = |micros| i64::try_from(micros).unwrap_or(i64::MAX);
+    (signed(begin), signed(end))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::at_once;
+    use super::{Excess, excess};
 
     #[test]
     fn only_what_really_overlaps_counts() {
-        assert_eq!(at_once::<u64>(vec![]), 0);
-        assert_eq!(at_once(vec![(0, 5), (5, 9)]), 1);
-        assert_eq!(at_once(vec![(0, 6), (5, 9), (8, 8), (5, 6)]), 3);
+        assert_eq!(excess(vec![], 0), None);
+        assert_eq!(excess(vec![(0, 5), (5, 9)], 1), None);
+        let spans = vec![(0, 6), (5, 9), (8, 8), (5, 6)];
+        assert_eq!(excess(spans.clone(), 3), None);
+        let found = Excess {
+            found: 3,
+            micros: 1,
+        };
+        assert_eq!(excess(spans.clone(), 1), Some(found));
+        let found = Excess {
+            found: 3,
+            micros: 9,
+        };
+        assert_eq!(excess(spans, 0), Some(found));
     }
 }
