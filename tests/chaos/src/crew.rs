@@ -193,6 +193,13 @@ impl Crew {
             .collect()
     }
 
+    /// The name of the consumer in a place; `None` if it is for something else.
+    pub(crate) fn consumer(&self, place: usize) -> Option<String> {
+        let Place { post, process, .. } = &self.places[place];
+        let (_, name) = process.as_ref()?;
+        (post.role == Role::Consumer).then(|| name.clone())
+    }
+
     /// All places.
     pub(crate) fn len(&self) -> usize {
         self.places.len()

@@ -1,10 +1,14 @@
-//! What is waited for when the storm is over.
+//! What is waited for before, in and after a storm.
 
 use std::time::Duration;
 
-use fluid_core::{Broker, BrokerResult, RunState};
-use tokio::time::{Instant, sleep};
+use fluid_core::{Broker, BrokerResult, RunFilter, RunState, TaskRun};
+use tokio::time::{Instant, sleep, timeout};
 
+/// More runs than are ever running at once.
+const MANY: usize = 200;
+/// Between two looks at what changes fast.
+const SOON: Duration = Duration::from_millis(10);
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -45,6 +49,29 @@ pub(crate) async fn until_all_ended(broker: &dyn Broker, within: Duration) -> Re
     };
     let left = broker.stats().await.map(|stats| stats.queues);
     Err(format!("{how}: {left:?}"))
+}
+
+/// Waits until a consumer is at some run; not for long, as it is only a better moment for what comes.
+pub(crate) async fn until_busy(broker: &dyn Broker, consumer: &str, within: Duration) {
+    let running = RunFilter {
+        states: vec![RunState::Running],
+        ..RunFilter::default()
+    };
+    let busy = async {
+        loop {
+            let page = broker.list(running.clone(), None, MANY).await;
+            let is_its = |run: &TaskRun| {
+                run.consumer
+                    .as_ref()
+                    .is_some_and(|c| c.as_str() == consumer)
+            };
+            if page.is_ok_and(|page| page.runs.iter().any(is_its)) {
+                return;
+            }
+            sleep(SOON).await;
+        }
+    };
+    let _ = timeout(within, busy).await;
 }
 
 async fn until(

@@ -19,7 +19,7 @@ use crate::crew::{Crew, Post};
 use crate::plan::{Act, Plan, Scene};
 use crate::proxy::Proxy;
 use crate::report::Report;
-use crate::rest::{until_all_ended, until_ticked, until_ticks_go_on};
+use crate::rest::{until_all_ended, until_busy, until_ticked, until_ticks_go_on};
 use crate::store::{self, Kind, Store};
 
 /// How far clocks differ, each way.
@@ -28,6 +28,10 @@ const SKEW: i64 = 120_000;
 const RATE: f64 = 40.0;
 /// A storm is no shorter, however few runs there are.
 const SHORTEST: Duration = Duration::from_secs(12);
+/// How long a consumer that is to be paused may take to be in the midst of work.
+const BUSY_IN: Duration = Duration::from_millis(1500);
+/// A storm of so many runs must have refused writes of consumers that had been paused.
+const PROVES_FROM: usize = 1000;
 /// How long what was asked for may take to be acknowledged after the storm.
 const CALMS_IN: Duration = Duration::from_secs(60);
 /// How long all that is left may take.
@@ -156,7 +160,7 @@ impl<'a> Storm<'a> {
         for (at, act) in &plan.acts {
             sleep_until(begin + *at).await;
             self.crew.look()?;
-            self.act(*act).await?;
+            self.act(*act, &*direct).await?;
         }
         let storm = begin.elapsed();
 
@@ -176,7 +180,8 @@ impl<'a> Storm<'a> {
         for how in std::mem::take(&mut self.crew.wrong) {
             verdict.add(Promise::GoesOn, how);
         }
-        if self.arguments.sabotage.is_none() && verdict.counts.refused_after_pause == 0 {
+        let was_refused = verdict.counts.refused_after_pause > 0;
+        if self.arguments.sabotage.is_none() && runs >= PROVES_FROM && !was_refused {
             let how = "no process that had been paused was refused a write: nothing is proven";
             verdict.add(Promise::RefusedIsRefused, how);
         }
@@ -224,7 +229,7 @@ impl<'a> Storm<'a> {
         Ok(Process::new(broker, ledger, Gate::default())?)
     }
 
-    async fn act(&mut self, act: Act) -> anyhow::Result<()> {
+    async fn act(&mut self, act: Act, direct: &dyn Broker) -> anyhow::Result<()> {
         match act {
             Act::Kill(place) => {
                 self.crew.kill(place).await;
@@ -234,7 +239,12 @@ impl<'a> Storm<'a> {
                 self.crew.stop(place);
                 self.crew.start(place)?;
             }
-            Act::Hold(place) => self.crew.hold(place),
+            Act::Hold(place) => {
+                if let Some(consumer) = self.crew.consumer(place) {
+                    until_busy(direct, &consumer, BUSY_IN).await;
+                }
+                self.crew.hold(place);
+            }
             Act::Release(place) => self.crew.release(place),
             Act::Cut(place) => self.proxies[place].cut(),
             Act::CutAfter(place, bytes) => self.proxies[place].cut_after(bytes),
