@@ -1,6 +1,7 @@
 //! Everything a contributor runs: `cargo xtask --help`.
 
 mod bench;
+mod chaos;
 mod e2e;
 mod layers;
 mod lint;
@@ -26,6 +27,8 @@ enum Command {
     Lint,
     /// Print the cost of queueing and dispatch beside the raw ceiling of the same run.
     Bench(bench::Arguments),
+    /// Prove that nothing is lost or done twice under disturbances: `cargo xtask chaos --help`.
+    Chaos(chaos::Arguments),
     /// Prove fluid on a real Kubernetes cluster: `cargo xtask e2e --help`.
     E2e(e2e::Arguments),
 }
@@ -35,6 +38,7 @@ fn main() -> anyhow::Result<()> {
         Command::Test(arguments) => test::run_command(&arguments),
         Command::Lint => lint::run_command(),
         Command::Bench(arguments) => bench::run_command(&arguments),
+        Command::Chaos(arguments) => chaos::run_command(&arguments),
         Command::E2e(arguments) => e2e::run_command(&arguments),
     }
 }

@@ -64,6 +64,7 @@ impl TaskManager {
         let attempt = carry_out(plan, &signal);
         tokio::pin!(attempt);
         let finish = tokio::select! {
+            biased;
             finish = &mut attempt => finish,
             () = stop.cancelled() => {
                 signal.stop(StopReason::Cancelled);

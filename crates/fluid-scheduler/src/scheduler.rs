@@ -64,6 +64,7 @@ impl TaskScheduler {
     /// Only what waiting can't mend: a damaged broker, one of a newer version, or one that is closed.
     pub async fn run(&self, stop: CancellationToken) -> BrokerResult<()> {
         tokio::select! {
+            biased;
             () = stop.cancelled() => Ok(()),
             result = self.fire() => result,
             result = self.purge() => result,
@@ -116,8 +117,9 @@ impl TaskScheduler {
 
     /// Where each schedule stands: after the latest tick that anybody saw, or now when there was none.
     async fn begin(&self) -> BrokerResult<Vec<Cursor>> {
-        let seen = self.manager.broker().last_ticks().await?;
+        // In this order: what comes due between the two, and nobody else fires, is ours.
         let now = self.manager.broker().now().await?;
+        let seen = self.manager.broker().last_ticks().await?;
         let scheduled = self
             .manager
             .tasks()

@@ -1,6 +1,6 @@
 //! The runs that a consumer executes now.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use fluid_core::{LeaseRef, LeaseToken, RunId};
@@ -14,12 +14,13 @@ struct Active {
     stop: StopSignal,
 }
 
-/// The runs whose leases this consumer holds, until their end was written.
+/// The runs whose leases this consumer holds, until their end was written. They are in order, so that a simulation can
+/// be repeated.
 #[derive(Debug, Default)]
-pub(super) struct ActiveRuns(Mutex<HashMap<RunId, Active>>);
+pub(super) struct ActiveRuns(Mutex<BTreeMap<RunId, Active>>);
 
 impl ActiveRuns {
-    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, Active>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<RunId, Active>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -51,6 +51,7 @@ impl Work<'_> {
                 continue;
             }
             tokio::select! {
+                biased;
                 ended = self.attempts.join_next() => match ended {
                     Some(ended) => self.note(ended),
                     None => return Ok(()),

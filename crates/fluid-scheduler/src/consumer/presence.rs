@@ -25,6 +25,7 @@ impl TaskConsumer {
                 tracing::debug!(%error, "could not say that this consumer lives");
             }
             tokio::select! {
+                biased;
                 () = over.cancelled() => break,
                 () = draining.cancelled(), if !stops => {}
                 () = tokio::time::sleep(EVERY) => {}

@@ -28,6 +28,7 @@ impl TaskConsumer {
         let mut look_at: Option<Instant> = None;
         loop {
             tokio::select! {
+                biased;
                 () = over.cancelled() => return,
                 () = sleep_until(renew_at) => {
                     renew_at = Instant::now() + every;

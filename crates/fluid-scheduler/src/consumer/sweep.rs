@@ -32,11 +32,13 @@ impl TaskConsumer {
         let broker = self.manager.broker();
         loop {
             tokio::select! {
+                biased;
                 () = over.cancelled() => return,
                 () = tokio::time::sleep(EVERY) => {}
             }
             for (executor, tasks) in &swept {
                 tokio::select! {
+                    biased;
                     () = over.cancelled() => return,
                     () = executor.sweep(tasks, &**broker) => {}
                 }

@@ -100,7 +100,6 @@ impl MemoryBroker {
 
     /// One atomic operation on the store; its events go out after it.
     fn with<T>(&self, operation: impl FnOnce(&mut Store, Timestamp) -> T) -> T {
-        let now = self.clock.now();
         let (answer, events) = {
             // What panics under the lock has changed nothing yet, or is a fault that no lock can mend.
             let mut store = self
@@ -108,7 +107,8 @@ impl MemoryBroker {
                 .store
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
-            let answer = operation(&mut store, now);
+            // Asked under the lock, so that calls on one clock have their times in their order.
+            let answer = operation(&mut store, self.clock.now());
             (answer, std::mem::take(&mut store.events))
         };
         for event in events {

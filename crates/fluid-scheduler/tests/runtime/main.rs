@@ -7,6 +7,7 @@
 )]
 
 mod consumer;
+mod instant;
 mod lost;
 mod scheduler;
 mod stage;

@@ -1,9 +1,11 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use fluid_core::{Event, MissedTicks, RunFilter, RunState, Schedule, Task, Trigger};
+use fluid_core::{Clock, Event, MissedTicks, RunFilter, RunState, Schedule, Task, Trigger};
 use fluid_scheduler::{MemoryBroker, TaskManager, TaskScheduler};
 use fluid_testing::ManualClock;
+use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 use crate::stage::{AtWork, DEADLINE, manager_on, name, queue, task};
@@ -80,7 +82,7 @@ async fn ticks_that_nobody_saw_are_dealt_with_as_the_task_says() {
             "{missed:?}: nothing was due before the first start"
         );
         // One tick is seen.
-        let next = manager.next_ticks(fluid_core::Clock::now(&clock))[&name("hourly")];
+        let next = manager.next_ticks(clock.now())[&name("hourly")];
         record_tick(&manager, next).await;
         // Then nobody looks until half an hour after the fifth tick.
         clock.advance(Duration::from_secs(5 * 3600 + 1800));
@@ -94,6 +96,28 @@ async fn ticks_that_nobody_saw_are_dealt_with_as_the_task_says() {
             "{missed:?}: a restart fires nothing again"
         );
     }
+}
+
+/// Half an hour passes, and a minute, whenever somebody looks.
+#[derive(Debug, Default)]
+struct Hurried(AtomicI64);
+
+impl Clock for Hurried {
+    fn now(&self) -> Timestamp {
+        let looks = self.0.fetch_add(1, Ordering::SeqCst) + 1;
+        Timestamp::UNIX_EPOCH + SignedDuration::from_mins(31 * looks)
+    }
+}
+
+#[tokio::test]
+async fn what_comes_due_while_a_scheduler_begins_is_fired() {
+    let broker = MemoryBroker::with_clock(Arc::new(Hurried::default()));
+    let manager = manager_on(Arc::new(broker), [hourly(MissedTicks::All)]);
+    until_asleep(&manager).await;
+    let fired = manager.broker().list(RunFilter::default(), None, 1).await;
+    let first = fired.unwrap().runs.pop().map(|run| run.due_at);
+    let wanted = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1);
+    assert_eq!(first, Some(wanted));
 }
 
 async fn record_tick(manager: &TaskManager, instant: jiff::Timestamp) {
