@@ -1,11 +1,11 @@
 //! Requests that are asked until there is an answer.
 
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
 use crate::execution::Attempt;
 use crate::fault::Fault;
-use crate::pace::{DISBELIEF, Pace};
+use crate::pace::{DISBELIEF, Doubt, Pace};
 
 /// Why a request was given up.
 pub(crate) enum Unwilling {
@@ -25,7 +25,7 @@ impl Attempt {
         F: Future<Output = Result<T, Fault>>,
     {
         let mut pace = Pace::default();
-        let mut refused_until = None;
+        let mut doubt = Doubt::default();
         let mut told = false;
         loop {
             if stop.is_cancelled() {
@@ -44,8 +44,7 @@ impl Attempt {
                 }
                 Err(Fault::Quota(why)) => (why, pace.next(None)),
                 Err(Fault::Refused(why)) => {
-                    let until = *refused_until.get_or_insert(Instant::now() + DISBELIEF);
-                    if Instant::now() >= until {
+                    if doubt.refused(DISBELIEF).is_none() {
                         return Err(Unwilling::Fault(Fault::Refused(why)));
                     }
                     (why, pace.next(None))

@@ -13,13 +13,13 @@ use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::cluster::Cluster;
 use crate::fault::{Fault, chain};
 use crate::identity::RUN_LABEL;
-use crate::pace::{DISBELIEF, Pace};
+use crate::pace::{DISBELIEF, Doubt, Pace};
 use crate::store::{Store, Subscription};
 use crate::view::{Job, Pod, jobs, pods, resource};
 
@@ -261,7 +261,7 @@ async fn follow<K>(
 {
     let mut events = pin!(watcher(api, config));
     let mut pace = Pace::default();
-    let mut refused_since: Option<Instant> = None;
+    let mut doubt = Doubt::default();
     let mut failures = 0;
     while let Some(event) = events.next().await {
         let error = match event {
@@ -269,7 +269,7 @@ async fn follow<K>(
                 // A list only begins with this, so it says nothing about the server.
                 if !matches!(event, Event::Init) {
                     pace.reset();
-                    refused_since = None;
+                    doubt.granted();
                     if failures >= OUTAGE {
                         tracing::info!(
                             namespace = told.namespace,
@@ -288,12 +288,11 @@ async fn follow<K>(
         failures += 1;
         let wait = match fault(error) {
             Fault::Refused(why) => {
-                let since = *refused_since.get_or_insert_with(Instant::now);
                 let disbelief = match *told.access.borrow() {
                     Access::Granted => LONG_DISBELIEF,
                     Access::Unknown | Access::Refused(_) => DISBELIEF,
                 };
-                if since.elapsed() >= disbelief {
+                if doubt.refused(disbelief).is_none() {
                     told.refused(&why);
                     REFUSED_PAUSE
                 } else {

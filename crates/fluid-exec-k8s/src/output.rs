@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::cluster::Cluster;
 use crate::fault::Fault;
 use crate::lines::{Again, Line, Lines, Position};
-use crate::pace::{DISBELIEF, Pace};
+use crate::pace::{DISBELIEF, Doubt, Pace};
 use crate::sight::{Main, PodSight};
 use crate::store::Subscription;
 
@@ -47,21 +47,18 @@ pub(crate) struct Logs {
 }
 
 /// Whether logs may be read.
-#[derive(Debug, Clone, Copy)]
-enum Right {
-    /// Nothing says that they may not.
-    Assumed,
-    /// It has been refused since then.
-    Doubted(Instant),
-    /// It was refused for too long to be an accident, the last time then.
-    Refused(Instant),
+#[derive(Debug, Default)]
+struct Right {
+    doubt: Doubt,
+    /// When it was refused last, if for too long to be an accident.
+    refused: Option<Instant>,
 }
 
 impl Default for Logs {
     fn default() -> Self {
         Self {
             turns: Semaphore::new(FOLLOWED),
-            right: Mutex::new(Right::Assumed),
+            right: Mutex::default(),
             asked: AtomicBool::default(),
             told: AtomicBool::default(),
         }
@@ -74,38 +71,30 @@ impl Logs {
     }
 
     fn granted(&self) {
-        *self.right() = Right::Assumed;
+        *self.right() = Right::default();
     }
 
     /// How long the refusal that was just met is still doubted; `None` once it is believed. For all attempts together:
     /// none waits for what another knows.
     fn refused(&self) -> Option<Duration> {
         let mut right = self.right();
-        let now = Instant::now();
-        let since = match *right {
-            Right::Assumed => Some(now),
-            Right::Doubted(since) => Some(since),
-            Right::Refused(_) => None,
-        };
-        let doubt = since.and_then(|since| DISBELIEF.checked_sub(since.elapsed()));
-        let doubt = doubt.filter(|doubt| !doubt.is_zero());
-        *right = match since {
-            Some(since) if doubt.is_some() => Right::Doubted(since),
-            _ => Right::Refused(now),
-        };
+        let doubt = right.doubt.refused(DISBELIEF);
+        if doubt.is_none() {
+            right.refused = Some(Instant::now());
+        }
         doubt
     }
 
     /// Whether a log need not be asked for. Once in a while somebody may find out whether that has changed.
     fn are_refused(&self) -> bool {
         let mut right = self.right();
-        match *right {
-            Right::Refused(at) if at.elapsed() < REFUSED_PAUSE => true,
-            Right::Refused(_) => {
-                *right = Right::Refused(Instant::now());
+        match right.refused {
+            Some(at) if at.elapsed() < REFUSED_PAUSE => true,
+            Some(_) => {
+                right.refused = Some(Instant::now());
                 false
             }
-            Right::Assumed | Right::Doubted(_) => false,
+            None => false,
         }
     }
 

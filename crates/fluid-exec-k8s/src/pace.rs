@@ -3,9 +3,29 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 /// How long a refusal must go on before it is believed: a server that has just started refuses everything.
 pub(crate) const DISBELIEF: Duration = Duration::from_secs(3);
+
+/// Since when something is refused.
+#[derive(Debug, Default)]
+pub(crate) struct Doubt {
+    since: Option<Instant>,
+}
+
+impl Doubt {
+    /// How long the refusal that was just met is still doubted; `None` once it is believed.
+    pub(crate) fn refused(&mut self, disbelief: Duration) -> Option<Duration> {
+        let since = *self.since.get_or_insert_with(Instant::now);
+        let left = disbelief.checked_sub(since.elapsed());
+        left.filter(|left| !left.is_zero())
+    }
+
+    pub(crate) fn granted(&mut self) {
+        self.since = None;
+    }
+}
 
 const FIRST: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(5);
