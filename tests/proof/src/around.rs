@@ -9,8 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use fluid_core::{
     Attempt, Broker, BrokerResult, Cancelled, ClaimRequest, Claimed, ConsumerId, ConsumerInfo,
-    Enqueued, Event, Finish, Finished, LeaseRef, LeaseStatus, LogBatch, NewRun, Page, QueueName,
-    Report, RunFilter, RunId, Settings, Stats, StoredLine, TaskName, TaskRun, Tick, Ticked,
+    Enqueued, Event, ExportedRun, Finish, Finished, LeaseRef, LeaseStatus, LogBatch, NewRun, Page,
+    QueueName, Report, RunFilter, RunId, Settings, Stats, StoredLine, TaskName, TaskRun, Tick,
+    Ticked,
 };
 use jiff::Timestamp;
 use tokio::sync::broadcast;
@@ -193,6 +194,20 @@ impl<A: Around> Broker for Wrapped<A> {
     ) -> BrokerResult<Page> {
         let work = self.broker.list(filter, before, limit);
         self.around.call("list", work).await
+    }
+
+    async fn export(&self, after: Option<RunId>, limit: usize) -> BrokerResult<Vec<ExportedRun>> {
+        let work = self.broker.export(after, limit);
+        self.around.call("export", work).await
+    }
+
+    async fn import(
+        &self,
+        runs: Vec<ExportedRun>,
+        ticks: BTreeMap<TaskName, Timestamp>,
+    ) -> BrokerResult<usize> {
+        let work = self.broker.import(runs, ticks);
+        self.around.call("import", work).await
     }
 
     async fn stats(&self) -> BrokerResult<Stats> {
