@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fluid_core::{
-    Attempt, Broker, BrokerResult, Cancelled, ClaimRequest, Claimed, ConsumerId, ConsumerInfo, Enqueued, Event,
-    Finish, Finished, LeaseRef, LeaseStatus, LeaseToken, LogBatch, LogCap, NewRun, Page, QueueName, Report, RunFilter, RunId,
-    Settings, Stats, StoredLine, TaskName, TaskRun, Tick, Ticked,
+    Attempt, Broker, BrokerResult, Cancelled, ClaimRequest, Claimed, ConsumerId, ConsumerInfo,
+    Enqueued, Event, Finish, Finished, LeaseRef, LeaseStatus, LeaseToken, LogBatch, LogCap, NewRun,
+    Page, QueueName, Report, RunFilter, RunId, Settings, Stats, StoredLine, TaskName, TaskRun,
+    Tick, Ticked,
 };
 use jiff::Timestamp;
 use tokio::runtime::Handle;
@@ -44,7 +45,9 @@ pub struct RedisBroker {
 
 impl fmt::Debug for RedisBroker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RedisBroker").field("url", &self.link.url()).finish_non_exhaustive()
+        f.debug_struct("RedisBroker")
+            .field("url", &self.link.url())
+            .finish_non_exhaustive()
     }
 }
 
@@ -105,7 +108,11 @@ impl Broker for RedisBroker {
         self.lease(&request).await
     }
 
-    async fn extend(&self, leases: Vec<LeaseRef>, lease: Duration) -> BrokerResult<Vec<LeaseStatus>> {
+    async fn extend(
+        &self,
+        leases: Vec<LeaseRef>,
+        lease: Duration,
+    ) -> BrokerResult<Vec<LeaseStatus>> {
         self.extend_all(&leases, lease).await
     }
 
@@ -117,7 +124,11 @@ impl Broker for RedisBroker {
         self.end_all(&reports, &[]).await.map(drop)
     }
 
-    async fn report_and_finish(&self, reports: Vec<Report>, batch: Vec<(LeaseRef, Finish)>) -> BrokerResult<Vec<Finished>> {
+    async fn report_and_finish(
+        &self,
+        reports: Vec<Report>,
+        batch: Vec<(LeaseRef, Finish)>,
+    ) -> BrokerResult<Vec<Finished>> {
         self.end_all(&reports, &batch).await
     }
 
@@ -146,10 +157,18 @@ impl Broker for RedisBroker {
     }
 
     async fn attempts(&self, run: RunId) -> BrokerResult<Vec<Attempt>> {
-        Ok(self.history(run, true).await?.map_or_else(Vec::new, |(_, attempts)| attempts))
+        Ok(self
+            .history(run, true)
+            .await?
+            .map_or_else(Vec::new, |(_, attempts)| attempts))
     }
 
-    async fn list(&self, filter: RunFilter, before: Option<RunId>, limit: usize) -> BrokerResult<Page> {
+    async fn list(
+        &self,
+        filter: RunFilter,
+        before: Option<RunId>,
+        limit: usize,
+    ) -> BrokerResult<Page> {
         self.page(&filter, before, limit).await
     }
 
@@ -161,7 +180,12 @@ impl Broker for RedisBroker {
         self.append(&batches).await
     }
 
-    async fn read_logs(&self, run: RunId, after: u64, limit: usize) -> BrokerResult<Vec<StoredLine>> {
+    async fn read_logs(
+        &self,
+        run: RunId,
+        after: u64,
+        limit: usize,
+    ) -> BrokerResult<Vec<StoredLine>> {
         self.read_lines(run, after, limit).await
     }
 
@@ -193,7 +217,10 @@ impl Broker for RedisBroker {
         let receiver = self.events.subscribe();
         let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
         if listener.is_empty() {
-            listener.spawn_on(listen(Arc::clone(&self.link), self.events.clone()), &self.runtime);
+            listener.spawn_on(
+                listen(Arc::clone(&self.link), self.events.clone()),
+                &self.runtime,
+            );
         }
         receiver
     }

@@ -41,7 +41,15 @@ impl From<RedisError> for Fault {
 
 /// Codes that the server gives an error, also one that arose inside a script: older servers put it into the text.
 const CODES: &[&str] = &[
-    "OOM", "MISCONF", "READONLY", "NOPERM", "NOREPLICAS", "LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN",
+    "OOM",
+    "MISCONF",
+    "READONLY",
+    "NOPERM",
+    "NOREPLICAS",
+    "LOADING",
+    "BUSY",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
 ];
 
 /// What a server's error is about.
@@ -63,7 +71,10 @@ impl Fault {
         match self {
             Self::NoAnswer(_) | Self::NoGreeting(_) | Self::Replica => true,
             Self::Redis(error) => match error.kind() {
-                ErrorKind::Io | ErrorKind::Parse | ErrorKind::ClusterConnectionNotFound | ErrorKind::AuthenticationFailed => true,
+                ErrorKind::Io
+                | ErrorKind::Parse
+                | ErrorKind::ClusterConnectionNotFound
+                | ErrorKind::AuthenticationFailed => true,
                 _ => matches!(code(error).as_str(), "READONLY" | "NOAUTH" | "MASTERDOWN"),
             },
             _ => false,
@@ -90,7 +101,8 @@ impl Fault {
                 | ErrorKind::ClusterConnectionNotFound
                 | ErrorKind::MasterNameNotFoundBySentinel => !self.is_tls(),
                 _ => match code(error).as_str() {
-                    "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "MOVED" | "ASK" | "BUSY" | "NOREPLICAS" => true,
+                    "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "MOVED" | "ASK"
+                    | "BUSY" | "NOREPLICAS" => true,
                     "READONLY" => elsewhere,
                     _ => false,
                 },
@@ -104,9 +116,15 @@ impl Fault {
             return false;
         };
         let said = error.to_string();
-        ["certificate", "InvalidContentType", "corrupt message", "HandshakeFailure", "fatal alert"]
-            .iter()
-            .any(|word| said.contains(word))
+        [
+            "certificate",
+            "InvalidContentType",
+            "corrupt message",
+            "HandshakeFailure",
+            "fatal alert",
+        ]
+        .iter()
+        .any(|word| said.contains(word))
     }
 
     /// In the words of [`BrokerError`]. `before`: it had worked before, so that what is wrong may be set right while
@@ -117,13 +135,20 @@ impl Fault {
             Self::Redis(error) => self.redis(error, broker, before),
             Self::NoGreeting(within) => {
                 // A server that speaks no TLS waits for the rest of a line.
-                let tls = if broker.starts_with("rediss") { ": see whether its port speaks TLS" } else { "" };
+                let tls = if broker.starts_with("rediss") {
+                    ": see whether its port speaks TLS"
+                } else {
+                    ""
+                };
                 let within = fluid_core::duration::format(*within);
                 unreachable(broker, format!("no server greeted us within {within}{tls}"))
             }
             Self::NoAnswer(within) => unreachable(
                 broker,
-                format!("the server did not answer within {}", fluid_core::duration::format(*within)),
+                format!(
+                    "the server did not answer within {}",
+                    fluid_core::duration::format(*within)
+                ),
             ),
             Self::FewReplicas { have, want } => unreachable(
                 broker,
@@ -156,7 +181,9 @@ impl Fault {
     /// The one place where the server's error codes (<https://redis.io/docs/latest/develop/reference/protocol-spec/>)
     /// get their meaning.
     fn redis(&self, error: &RedisError, broker: String, before: bool) -> BrokerError {
-        let said = error.detail().map_or_else(|| error.to_string(), str::to_owned);
+        let said = error
+            .detail()
+            .map_or_else(|| error.to_string(), str::to_owned);
         let settled = |broker: String, reason: String| {
             if before {
                 unreachable(broker, reason)
@@ -167,19 +194,25 @@ impl Fault {
         if self.is_tls() {
             return settled(
                 broker,
-                format!("TLS does not work out ({said}): give the server's authority by ca=, or see whether its port speaks TLS"),
+                format!(
+                    "TLS does not work out ({said}): give the server's authority by ca=, or see whether its port speaks TLS"
+                ),
             );
         }
         if said.contains("DB index") || said.contains("switch database") {
             return settled(
                 broker,
-                format!("the server has no such database ({said}): name another one in the URL, or raise databases in its configuration"),
+                format!(
+                    "the server has no such database ({said}): name another one in the URL, or raise databases in its configuration"
+                ),
             );
         }
         if error.kind() == ErrorKind::AuthenticationFailed {
             return settled(
                 broker,
-                format!("the server refused the user or password ({said}): see the URL, and the server's ACL LIST"),
+                format!(
+                    "the server refused the user or password ({said}): see the URL, and the server's ACL LIST"
+                ),
             );
         }
         match code(error).as_str() {
@@ -229,9 +262,13 @@ impl Fault {
                     source: Some(Box::new(error.clone())),
                 },
                 ErrorKind::InvalidClientConfig | ErrorKind::EmptySentinelList => settled(broker, said),
-                _ if said.contains("ERR unknown command") => BrokerError::Invalid {
+                _ if said.contains("unknown command") => BrokerError::Invalid {
                     broker,
                     reason: format!("the server lacks what fluid needs ({said}): use Redis 6.2 or later, or Valkey"),
+                },
+                _ if said.contains("user_script") => BrokerError::Corrupt {
+                    broker,
+                    reason: format!("what it keeps does not add up, as if keys had been evicted or deleted ({said})"),
                 },
                 _ if error.code() == Some("WRONGTYPE") => BrokerError::Corrupt {
                     broker,
@@ -259,5 +296,153 @@ fn read_only(broker: String) -> BrokerError {
     BrokerError::ReadOnly {
         broker,
         reason: "the server is a replica: name its primary in the URL, or the Sentinels by redis+sentinel://".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use redis::{RedisError, ServerError, Value};
+
+    use super::{BrokerError, Fault};
+
+    /// The error that a server's line stands for.
+    fn said(line: &str) -> Fault {
+        let value = redis::parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();
+        let Value::ServerError(error) = value else {
+            panic!("{value:?}");
+        };
+        Fault::Redis(RedisError::from(ServerError::clone(&error)))
+    }
+
+    #[test]
+    fn what_servers_say_is_told_apart_old_or_new() {
+        for (line, transient, passes, hint) in [
+            (
+                "LOADING Redis is loading the dataset in memory",
+                true,
+                true,
+                "still loading",
+            ),
+            (
+                "BUSY Redis is busy running a script",
+                true,
+                true,
+                "SCRIPT KILL",
+            ),
+            (
+                "MASTERDOWN Link with MASTER is down",
+                true,
+                true,
+                "changing places",
+            ),
+            (
+                "CLUSTERDOWN The cluster is down",
+                true,
+                true,
+                "changing places",
+            ),
+            (
+                "NOREPLICAS Not enough good replicas to write.",
+                true,
+                true,
+                "min-replicas-to-write",
+            ),
+            (
+                "READONLY You can't write against a read only replica.",
+                true,
+                false,
+                "is a replica",
+            ),
+            (
+                "OOM command not allowed when used memory > 'maxmemory'.",
+                true,
+                false,
+                "maxmemory",
+            ),
+            (
+                "MISCONF Redis is configured to save RDB snapshots",
+                true,
+                false,
+                "its own disk",
+            ),
+            (
+                "NOPERM this user has no permissions to run the 'zadd' command",
+                false,
+                false,
+                "ACL",
+            ),
+            (
+                "WRONGPASS invalid username-password pair",
+                false,
+                false,
+                "user or password",
+            ),
+            (
+                "NOAUTH Authentication required.",
+                false,
+                false,
+                "asks for a password",
+            ),
+            (
+                "ERR DB index is out of range",
+                false,
+                false,
+                "no such database",
+            ),
+            (
+                "ERR unknown command 'EVALSHA'",
+                false,
+                false,
+                "lacks what fluid needs",
+            ),
+            (
+                "ERR Error running script (call to f_12ab): @user_script:1: @user_script: 1: -OOM command not allowed when used memory > 'maxmemory'.",
+                true,
+                false,
+                "maxmemory",
+            ),
+            (
+                "ERR Error running script (call to f_12ab): @user_script:7: -READONLY You can't write against a read only replica.",
+                true,
+                false,
+                "is a replica",
+            ),
+            (
+                "ERR user_script:439: attempt to index local 'l' (a nil value)",
+                false,
+                false,
+                "does not add up",
+            ),
+        ] {
+            let fault = said(line);
+            let error = fault.to_error("redis://host:6379", false);
+            assert!(error.to_string().contains(hint), "{line}: {error}");
+            assert_eq!(error.is_transient(), transient, "{line}: {error:?}");
+            assert_eq!(fault.passes(false), passes, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_worked_before_is_waited_for() {
+        for line in [
+            "NOAUTH Authentication required.",
+            "WRONGPASS invalid",
+            "NOPERM no",
+            "ERR DB index is out of range",
+        ] {
+            let (at_first, later) = (
+                said(line).to_error("x", false),
+                said(line).to_error("x", true),
+            );
+            assert!(
+                matches!(at_first, BrokerError::Invalid { .. }),
+                "{at_first:?}"
+            );
+            assert!(later.is_transient(), "{later:?}");
+        }
+        assert!(
+            said("READONLY no").passes(true),
+            "another server may have taken over"
+        );
     }
 }

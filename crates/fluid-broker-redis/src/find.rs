@@ -119,11 +119,20 @@ impl RedisBroker {
     }
 
     /// Looks at one slice; where the next one begins.
-    async fn slice(&self, search: &Search<'_>, from: &str, cursor: &str, ids: &[RunId], found: &mut Found) -> BrokerResult<String> {
+    async fn slice(
+        &self,
+        search: &Search<'_>,
+        from: &str,
+        cursor: &str,
+        ids: &[RunId],
+        found: &mut Found,
+    ) -> BrokerResult<String> {
         let most = search.limit - found.ids.len();
         let answer = self
             .link
-            .run(&script::FIND, Lasts::No, |command| search.write(command, from, cursor, most, ids))
+            .run(&script::FIND, Lasts::No, |command| {
+                search.write(command, from, cursor, most, ids)
+            })
             .await?;
         self.read(|| {
             let [ids, runs, atts, cursor, members] = answer::parts(answer)?;
@@ -134,7 +143,9 @@ impl RedisBroker {
                 found.ids.push(id);
                 if let Some((fixed, att)) = records.next() {
                     let (fixed, att) = (answer::bytes(fixed)?, answer::bytes(att)?);
-                    found.runs.push(record::run(id, &fixed, &att, &mut names)?.0);
+                    found
+                        .runs
+                        .push(record::run(id, &fixed, &att, &mut names)?.0);
                 }
             }
             found.members.extend(answer::texts(members)?);
@@ -142,7 +153,12 @@ impl RedisBroker {
         })
     }
 
-    pub(crate) async fn page(&self, filter: &RunFilter, before: Option<RunId>, limit: usize) -> BrokerResult<Page> {
+    pub(crate) async fn page(
+        &self,
+        filter: &RunFilter,
+        before: Option<RunId>,
+        limit: usize,
+    ) -> BrokerResult<Page> {
         let search = Search {
             filter,
             from: From::Newest,
@@ -159,7 +175,11 @@ impl RedisBroker {
     }
 
     /// The newest finished runs.
-    pub(crate) async fn find_ended(&self, filter: &RunFilter, limit: usize) -> BrokerResult<(Vec<TaskRun>, Vec<RunId>)> {
+    pub(crate) async fn find_ended(
+        &self,
+        filter: &RunFilter,
+        limit: usize,
+    ) -> BrokerResult<(Vec<TaskRun>, Vec<RunId>)> {
         let search = Search {
             filter,
             from: From::Newest,
@@ -214,11 +234,17 @@ impl RedisBroker {
         Ok(self.history(run, false).await?.map(|(run, _)| run))
     }
 
-    pub(crate) async fn history(&self, id: RunId, past: bool) -> BrokerResult<Option<(TaskRun, Vec<Attempt>)>> {
+    pub(crate) async fn history(
+        &self,
+        id: RunId,
+        past: bool,
+    ) -> BrokerResult<Option<(TaskRun, Vec<Attempt>)>> {
         let answer = self
             .link
             .run(&script::GET, Lasts::No, |command| {
-                command.arg(id.to_string()).arg(if past { "1" } else { "0" });
+                command
+                    .arg(id.to_string())
+                    .arg(if past { "1" } else { "0" });
             })
             .await?;
         self.read(|| {
@@ -244,7 +270,11 @@ impl RedisBroker {
             let [counts, oldest] = answer::parts(answer)?;
             let oldest = answer::text(oldest)?;
             let mut stats = Stats {
-                oldest_queued: if oldest.is_empty() { None } else { Some(instant(&oldest)?) },
+                oldest_queued: if oldest.is_empty() {
+                    None
+                } else {
+                    Some(instant(&oldest)?)
+                },
                 ..Stats::default()
             };
             for pair in answer::texts(counts)?.chunks_exact(2) {

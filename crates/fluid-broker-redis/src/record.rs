@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use fluid_core::{
-    Attempt, AttemptOutcome, ConsumerId, JsonText, LeaseToken, Params, Priority, Progress, QueueName, RunError, RunId,
-    RunState, TaskName, TaskRun, Trigger,
+    Attempt, AttemptOutcome, ConsumerId, JsonText, LeaseToken, Params, Priority, Progress,
+    QueueName, RunError, RunId, RunState, TaskName, TaskRun, Trigger,
 };
 use jiff::Timestamp;
 
@@ -17,16 +17,26 @@ pub(crate) fn corrupt(what: &str, text: &[u8]) -> Fault {
 }
 
 pub(crate) fn instant(text: &str) -> Outcome<Timestamp> {
-    let micros: i64 = text.parse().map_err(|_| corrupt("an instant", text.as_bytes()))?;
-    Ok(Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 { Timestamp::MIN } else { Timestamp::MAX }))
+    let micros: i64 = text
+        .parse()
+        .map_err(|_| corrupt("an instant", text.as_bytes()))?;
+    Ok(
+        Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 {
+            Timestamp::MIN
+        } else {
+            Timestamp::MAX
+        }),
+    )
 }
 
 fn number(text: &str) -> Outcome<u32> {
-    text.parse().map_err(|_| corrupt("a number", text.as_bytes()))
+    text.parse()
+        .map_err(|_| corrupt("a number", text.as_bytes()))
 }
 
 pub(crate) fn run_id(text: &str) -> Outcome<RunId> {
-    text.parse().map_err(|_| corrupt("a run's id", text.as_bytes()))
+    text.parse()
+        .map_err(|_| corrupt("a run's id", text.as_bytes()))
 }
 
 fn optional_id(text: &str) -> Outcome<Option<RunId>> {
@@ -111,7 +121,8 @@ impl Names {
         {
             return Ok(known.clone());
         }
-        let consumer = ConsumerId::parse(text).map_err(|_| corrupt("a consumer", text.as_bytes()))?;
+        let consumer =
+            ConsumerId::parse(text).map_err(|_| corrupt("a consumer", text.as_bytes()))?;
         self.consumer = Some(consumer.clone());
         Ok(consumer)
     }
@@ -174,16 +185,21 @@ fn carried(id: RunId, text: &str, lane: Lane, created_at: Timestamp) -> Outcome<
     Ok(run)
 }
 
-/// Runs of a packet: which place the first has in it and their ids, the packet as it is kept, and what its runs carry.
-pub(crate) fn in_packet(slice: &[u8], index: &[u8], texts: &[u8], first: usize, names: &mut Names) -> Outcome<Vec<TaskRun>> {
-    let mut header = utf8(index)?;
-    let created_at = instant(until(&mut header, '\t')?)?;
-    until(&mut header, '\t')?;
-    let lane = names.lane(until(&mut header, '\n')?)?;
-    let size = header.len() / ID;
-    let ids = utf8(slice)?.as_bytes().chunks_exact(ID);
-    let (kind, texts) = utf8(texts)?.split_at_checked(1).ok_or_else(|| corrupt("a packet", texts))?;
-    let mut runs: Vec<TaskRun> = Vec::with_capacity(ids.len());
+/// Runs of a packet: their ids, when they were enqueued, their lane, and what they carry.
+pub(crate) fn in_packet(
+    ids: &[u8],
+    created_at: Timestamp,
+    lane: &str,
+    texts: &[u8],
+    names: &mut Names,
+) -> Outcome<Vec<TaskRun>> {
+    let lane = names.lane(lane)?;
+    let ids = utf8(ids)?.as_bytes().chunks_exact(ID);
+    let size = ids.len();
+    let (kind, texts) = utf8(texts)?
+        .split_at_checked(1)
+        .ok_or_else(|| corrupt("a packet", texts))?;
+    let mut runs: Vec<TaskRun> = Vec::with_capacity(size);
     for (place, id) in ids.enumerate() {
         let id = run_id(utf8(id)?)?;
         let run = match runs.first() {
@@ -194,7 +210,7 @@ pub(crate) fn in_packet(slice: &[u8], index: &[u8], texts: &[u8], first: usize, 
                 run
             }
             None if kind == "s" => carried(id, texts, lane.clone(), created_at)?,
-            _ => carried(id, text_in(texts, size, first + place)?, lane.clone(), created_at)?,
+            _ => carried(id, text_in(texts, size, place)?, lane.clone(), created_at)?,
         };
         runs.push(run);
     }
@@ -209,11 +225,15 @@ const END: usize = 8;
 fn text_in(texts: &str, size: usize, place: usize) -> Outcome<&str> {
     let fault = || corrupt("a packet", texts.as_bytes());
     let end = |place: usize| -> Outcome<usize> {
-        let digits = texts.get(place * END..(place + 1) * END).ok_or_else(fault)?;
+        let digits = texts
+            .get(place * END..(place + 1) * END)
+            .ok_or_else(fault)?;
         digits.parse().map_err(|_| fault())
     };
     let from = if place == 0 { 0 } else { end(place - 1)? };
-    texts.get(size * END + from..size * END + end(place)?).ok_or_else(fault)
+    texts
+        .get(size * END + from..size * END + end(place)?)
+        .ok_or_else(fault)
 }
 
 /// What happened to a run since: fills it in. The token of its lease, whether its attempt goes on, and whether its last
@@ -241,12 +261,20 @@ pub(crate) fn course(run: &mut TaskRun, bytes: &[u8], names: &mut Names) -> Outc
         run.due_at = instant(due)?;
     }
     let started = until(&mut text, '\t')?;
-    run.started_at = if started.is_empty() { None } else { Some(instant(started)?) };
+    run.started_at = if started.is_empty() {
+        None
+    } else {
+        Some(instant(started)?)
+    };
     run.attempt = number(until(&mut text, '\t')?)?;
     run.failures = number(until(&mut text, '\t')?)?;
     run.interruptions = number(until(&mut text, '\t')?)?;
     let consumer = until(&mut text, '\n')?;
-    run.consumer = if consumer.is_empty() { None } else { Some(names.consumer(consumer)?) };
+    run.consumer = if consumer.is_empty() {
+        None
+    } else {
+        Some(names.consumer(consumer)?)
+    };
     run.cancel_requested = flags & 1 != 0;
     while let Some(tag) = text.chars().next() {
         text = &text[tag.len_utf8()..];
@@ -259,7 +287,9 @@ pub(crate) fn course(run: &mut TaskRun, bytes: &[u8], names: &mut Names) -> Outc
             'z' => run.ended_at = Some(instant(line)?),
             'e' => run.execution = Some(unescape(line).into_owned()),
             'w' => run.waiting = Some(unescape(line).into_owned()),
-            'p' => run.progress = Some(serde_json::from_str::<Progress>(line).map_err(|_| fault())?),
+            'p' => {
+                run.progress = Some(serde_json::from_str::<Progress>(line).map_err(|_| fault())?)
+            }
             'x' => run.error = Some(error(line)?),
             _ => {}
         }
@@ -276,9 +306,18 @@ fn error(text: &str) -> Outcome<RunError> {
 }
 
 /// A run from both its records; the second is empty for one that never started.
-pub(crate) fn run(id: RunId, fixed: &[u8], att: &[u8], names: &mut Names) -> Outcome<(TaskRun, Option<Course>)> {
+pub(crate) fn run(
+    id: RunId,
+    fixed: &[u8],
+    att: &[u8],
+    names: &mut Names,
+) -> Outcome<(TaskRun, Option<Course>)> {
     let mut run = enqueued(id, fixed, names)?;
-    let course = if att.is_empty() { None } else { Some(course(&mut run, att, names)?) };
+    let course = if att.is_empty() {
+        None
+    } else {
+        Some(course(&mut run, att, names)?)
+    };
     Ok((run, course))
 }
 
@@ -318,9 +357,15 @@ pub(crate) fn past_attempt(bytes: &[u8], names: &mut Names) -> Outcome<Attempt> 
     let consumer = names.consumer(until(&mut text, '\t')?)?;
     let execution = until(&mut text, '\n')?;
     let mut attempt = Attempt::running(number, consumer, started_at);
-    attempt.execution = execution.strip_prefix('=').map(|place| unescape(place).into_owned());
+    attempt.execution = execution
+        .strip_prefix('=')
+        .map(|place| unescape(place).into_owned());
     attempt.ended_at = Some(ended_at);
     attempt.outcome = outcome;
-    attempt.error = if text.is_empty() { None } else { Some(error(text)?) };
+    attempt.error = if text.is_empty() {
+        None
+    } else {
+        Some(error(text)?)
+    };
     Ok(attempt)
 }

@@ -54,7 +54,8 @@ impl RedisOptions {
     /// At most so much memory, and what happens beyond.
     #[must_use]
     pub fn memory(self, bytes: u64, policy: &str) -> Self {
-        self.line(&format!("maxmemory {bytes}")).line(&format!("maxmemory-policy {policy}"))
+        self.line(&format!("maxmemory {bytes}"))
+            .line(&format!("maxmemory-policy {policy}"))
     }
 
     /// It speaks TLS only, with a certificate for `127.0.0.1` and `localhost`.
@@ -113,8 +114,15 @@ impl RedisServer {
             lines.push("port 0".to_owned());
             lines.push(format!("tls-port {port}"));
             lines.push("tls-auth-clients no".to_owned());
-            for (name, file) in [("cert", "server.pem"), ("key", "server.key"), ("ca-cert", "ca.pem")] {
-                lines.push(format!("tls-{name}-file {}", server.folder().join(file).display()));
+            for (name, file) in [
+                ("cert", "server.pem"),
+                ("key", "server.key"),
+                ("ca-cert", "ca.pem"),
+            ] {
+                lines.push(format!(
+                    "tls-{name}-file {}",
+                    server.folder().join(file).display()
+                ));
             }
         } else {
             lines.push(format!("port {port}"));
@@ -149,7 +157,12 @@ impl RedisServer {
 
     /// The same for servers that live as long as the program: their folder is removed after it.
     pub fn keep(self) -> anyhow::Result<&'static Self> {
-        drop(keeper::remove_at_the_end(self.folder())?.stdin.map(Box::new).map(Box::leak));
+        drop(
+            keeper::remove_at_the_end(self.folder())?
+                .stdin
+                .map(Box::new)
+                .map(Box::leak),
+        );
         Ok(Box::leak(Box::new(self)))
     }
 
@@ -187,11 +200,20 @@ impl RedisServer {
         if self.process.is_some() {
             return Ok(());
         }
-        let log = fs::File::options().append(true).create(true).open(self.folder().join("log"))?;
+        let log = fs::File::options()
+            .append(true)
+            .create(true)
+            .open(self.folder().join("log"))?;
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--", self.program]).arg(self.config());
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let process = keeper::spawn(command).with_context(|| format!("starting {}: is it installed?", self.program))?;
+        command
+            .args(["--pdeathsig", "KILL", "--", self.program])
+            .arg(self.config());
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        let process = keeper::spawn(command)
+            .with_context(|| format!("starting {}: is it installed?", self.program))?;
         self.process = Some(process);
         self.wait()
     }
@@ -204,9 +226,19 @@ impl RedisServer {
             if answered.contains("PONG") || answered.contains("NOPERM") {
                 return Ok(());
             }
-            let ended = self.process.as_mut().map(Child::try_wait).transpose()?.flatten();
+            let ended = self
+                .process
+                .as_mut()
+                .map(Child::try_wait)
+                .transpose()?
+                .flatten();
             ensure!(ended.is_none(), "{} ended: {}", self.program, self.log());
-            ensure!(Instant::now() < deadline, "{} did not answer: {}", self.program, self.log());
+            ensure!(
+                Instant::now() < deadline,
+                "{} did not answer: {}",
+                self.program,
+                self.log()
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -239,21 +271,38 @@ impl RedisServer {
     /// Runs a command by `redis-cli`, as the default user; what it prints.
     pub fn cli(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let mut command = Command::new("redis-cli");
-        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "--no-auth-warning"]);
+        command.args([
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &self.port.to_string(),
+            "--no-auth-warning",
+        ]);
         if self.tls {
             command.arg("--tls").arg("--cacert").arg(self.ca());
         }
         if let Some(password) = &self.password {
             command.args(["-a", password]);
         }
-        let output = command.args(arguments).stdin(Stdio::null()).output().context("redis-cli is missing")?;
-        Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+        let output = command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .context("redis-cli is missing")?;
+        Ok(String::from_utf8_lossy(&output.stdout)
+            .trim_end()
+            .to_owned())
     }
 
     /// A field of `INFO`.
     pub fn info(&self, field: &str) -> anyhow::Result<String> {
         let info = self.cli(&["INFO", "everything"])?;
-        let line = info.lines().find_map(|line| line.trim_end().strip_prefix(field)?.strip_prefix(':').map(str::to_owned));
+        let line = info.lines().find_map(|line| {
+            line.trim_end()
+                .strip_prefix(field)?
+                .strip_prefix(':')
+                .map(str::to_owned)
+        });
         line.with_context(|| format!("INFO has no {field}"))
     }
 
@@ -299,13 +348,24 @@ fn make_certificates(folder: &Path) -> anyhow::Result<()> {
             .current_dir(folder)
             .output()
             .context("openssl is missing")?;
-        ensure!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "openssl: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok(())
     };
-    fs::write(folder.join("names"), "subjectAltName=IP:127.0.0.1,DNS:localhost\n")?;
+    fs::write(
+        folder.join("names"),
+        "subjectAltName=IP:127.0.0.1,DNS:localhost\n",
+    )?;
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-    openssl(&format!("req -x509 {key} -days 1 -subj /CN=fluid-test-ca -keyout ca.key -out ca.pem"))?;
-    openssl(&format!("req {key} -subj /CN=fluid-test -keyout server.key -out server.csr"))?;
+    openssl(&format!(
+        "req -x509 {key} -days 1 -subj /CN=fluid-test-ca -keyout ca.key -out ca.pem"
+    ))?;
+    openssl(&format!(
+        "req {key} -subj /CN=fluid-test -keyout server.key -out server.csr"
+    ))?;
     openssl(
         "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 1 -extfile names -out server.pem",
     )
@@ -341,7 +401,8 @@ impl Proxy {
                 let Ok(server) = TcpStream::connect(("127.0.0.1", to)) else {
                     continue;
                 };
-                let (Ok(from_client), Ok(from_server)) = (client.try_clone(), server.try_clone()) else {
+                let (Ok(from_client), Ok(from_server)) = (client.try_clone(), server.try_clone())
+                else {
                     continue;
                 };
                 let rule = shared.clone();

@@ -22,6 +22,8 @@ if before then
   end
   return { NOW, NOW, '', members, known, held }
 end
+-- It was answered long ago, or to nobody: a number is used once.
+if call('HEXISTS', P .. 'group', CLAIM) == 1 then return { NOW, NOW, '', {}, {}, {} } end
 
 local at = 8
 local function list()
@@ -456,7 +458,7 @@ flush()
 for i = 1, #answered do answered[i] = P .. 'claim/' .. answered[i] end
 if #answered > 0 then call('DEL', unpack(answered)) end
 if n_picked > 0 or AGAIN then
-  call('SET', P .. 'claim/' .. CLAIM, table.concat(ids), 'PX', fmt('%.0f', math.max(1, math.ceil(LEASE / 1000))))
+  call('SET', P .. 'claim/' .. CLAIM, table.concat(ids), 'PX', fmt('%.0f', math.max(1000, math.ceil(LEASE / 500))))
 end
 
 local next_at = waits
@@ -464,13 +466,26 @@ for _, name in ipairs({ 'due', 'leases', 'groups' }) do
   local first = call('ZRANGE', P .. name, 0, 0, 'WITHSCORES')
   if first[1] then next_at = math.min(next_at or math.huge, tonumber(first[2])) end
 end
--- Those that are alone and before the group, the group, and those behind it. For a slice of a packet the packet is told
--- as it is kept.
+-- Those that are alone and before the group, the group, and those behind it. Of a slice of a packet its ids are told, when
+-- it was enqueued, its lane, and what its runs carry.
 local members, alone, fixed = {}, {}, {}
+local function texts_of(p, from, size)
+  local first = text_in(p, from)
+  if size == p.size or sub(p.texts, 1, 1) == 's' then return p.texts end
+  local ends, texts, till = {}, { first }, #first
+  ends[1] = fmt('%08d', till)
+  for i = 1, size - 1 do
+    texts[i + 1] = text_in(p, from + i)
+    till = till + #texts[i + 1]
+    ends[i + 1] = fmt('%08d', till)
+  end
+  return 'e' .. table.concat(ends) .. table.concat(texts)
+end
 local function slices_are_next()
   for _, slice in ipairs(slices) do
-    local name = sub(slice, 1, 16)
-    members[#members + 1] = { name, sub(slice, 17), call('HGET', P .. 'index', name), call('HGET', P .. 'texts', name) }
+    local p = packet(sub(slice, 1, 16))
+    local texts = texts_of(p, tonumber(sub(slice, 17, 20)) - p.first, tonumber(sub(slice, 21, 24)))
+    members[#members + 1] = { sub(slice, 25), p.created, p.lane, texts }
   end
 end
 for i = 1, #picked do
