@@ -12,6 +12,7 @@ use redis::{Cmd, Value};
 
 use crate::answer;
 use crate::broker::RedisBroker;
+use crate::course;
 use crate::fault::{Fault, Outcome};
 use crate::link::Lasts;
 use crate::record::{self, Names, instant, run_id, utf8};
@@ -235,7 +236,7 @@ fn read_claimed(answer: Value, number: u64, request: &ClaimRequest) -> Outcome<(
             )));
         };
         let att = atts.remove(&(runs.len() + 1)).unwrap_or_default();
-        let (mut run, course) = record::run(id, &fixed, &att, &mut names)?;
+        let (mut run, course) = course::run(id, &fixed, &att, &mut names)?;
         let token = if let Some(course) = course {
             course.token
         } else {

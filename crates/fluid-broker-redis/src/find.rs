@@ -9,6 +9,7 @@ use redis::Cmd;
 
 use crate::answer;
 use crate::broker::RedisBroker;
+use crate::course;
 use crate::fault::{Fault, Outcome};
 use crate::link::Lasts;
 use crate::record::{self, Names, instant, letter, run_id};
@@ -131,7 +132,7 @@ impl RedisBroker {
         let answer = self
             .link
             .run(&script::FIND, Lasts::No, |command| {
-                search.write(command, from, cursor, most, ids)
+                search.write(command, from, cursor, most, ids);
             })
             .await?;
         self.read(|| {
@@ -145,7 +146,7 @@ impl RedisBroker {
                     let (fixed, att) = (answer::bytes(fixed)?, answer::bytes(att)?);
                     found
                         .runs
-                        .push(record::run(id, &fixed, &att, &mut names)?.0);
+                        .push(course::run(id, &fixed, &att, &mut names)?.0);
                 }
             }
             found.members.extend(answer::texts(members)?);
@@ -254,12 +255,12 @@ impl RedisBroker {
             };
             let att = answer::optional_bytes(att)?.unwrap_or_default();
             let mut names = Names::default();
-            let (run, course) = record::run(id, &fixed, &att, &mut names)?;
+            let (run, course) = course::run(id, &fixed, &att, &mut names)?;
             let mut attempts = Vec::new();
             for earlier in answer::list(earlier)? {
-                attempts.push(record::past_attempt(&answer::bytes(earlier)?, &mut names)?);
+                attempts.push(course::past_attempt(&answer::bytes(earlier)?, &mut names)?);
             }
-            attempts.extend(course.and_then(|course| record::last_attempt(&run, &course)));
+            attempts.extend(course.and_then(|course| course::last_attempt(&run, &course)));
             Ok(Some((run, attempts)))
         })
     }

@@ -55,7 +55,7 @@ fn invalid(reason: String) -> BrokerError {
 fn decode(text: &str) -> Result<String, BrokerError> {
     let decoded = percent_decode_str(text).decode_utf8();
     decoded
-        .map(|text| text.into_owned())
+        .map(std::borrow::Cow::into_owned)
         .map_err(|_| invalid("a part of the URL is no UTF-8 once its %xx are decoded".to_owned()))
 }
 

@@ -15,7 +15,7 @@ pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     for c in text.chars() {
         match u8::try_from(c) {
             Ok(byte) if byte.is_ascii() && !is_plain(byte) => {
-                escaped.push_str(&format!("%{byte:02x}"))
+                escaped.push_str(&format!("%{byte:02x}"));
             }
             _ => escaped.push(c),
         }

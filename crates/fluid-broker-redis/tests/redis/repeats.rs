@@ -9,13 +9,13 @@ use fluid_core::{
     Broker, Cancelled, Enqueued, Finish, Finished, JsonText, LogBatch, LogLine, LogStream,
     RunError, RunFilter, RunState, Tick, Ticked,
 };
-use fluid_test_servers::redis::{Cut, Proxy};
+use fluid_test_servers::cutter::{Cut, Cutter};
 
 use crate::stage::{fresh_prefix, lease, new_runs, options, shared, successes, task, wish_for};
 
 /// A broker behind a proxy, and one beside it that sees what is really there.
 struct Behind {
-    proxy: Proxy,
+    proxy: Cutter,
     broker: RedisBroker,
     beside: RedisBroker,
 }
@@ -23,7 +23,7 @@ struct Behind {
 impl Behind {
     async fn new() -> Self {
         let server = shared();
-        let proxy = Proxy::start(server.port()).unwrap();
+        let proxy = Cutter::start(server.port()).unwrap();
         let prefix = fresh_prefix();
         let options_at = |port: u16| options(&format!("redis://127.0.0.1:{port}"), &prefix);
         let impatient = options_at(proxy.port()).patience(Duration::from_millis(600));
