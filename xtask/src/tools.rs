@@ -17,6 +17,11 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("xz", "xz-utils"),
     ("tar", "tar"),
     ("sha256sum", "coreutils"),
+    ("setpriv", "util-linux"),
+    ("openssl", "openssl"),
+    ("redis-server", "redis-server"),
+    ("redis-cli", "redis-tools"),
+    ("redis-sentinel", "redis-sentinel"),
 ];
 
 /// Installs the programs that are missing where this is Debian and we are root; otherwise names them.

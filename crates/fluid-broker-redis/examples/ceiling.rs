@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use fluid_broker_redis::{RedisBroker, RedisOptions};
 use fluid_core::{
-    Broker, ClaimRequest, ConsumerId, DEFAULT_LEASE, Finish, JsonText, LeaseRef, NewRun, Params, QueueName, TaskLimits,
-    TaskName,
+    Broker, ClaimRequest, ConsumerId, DEFAULT_LEASE, Finish, JsonText, LeaseRef, NewRun, Params,
+    QueueName, TaskLimits, TaskName,
 };
 use fluid_test_servers::redis::{RedisOptions as ServerOptions, RedisServer};
 use redis::aio::MultiplexedConnection;
@@ -29,7 +29,12 @@ async fn raw(connection: &mut MultiplexedConnection, runs: usize) -> Done<Times>
     // What a queue in lists would keep of a run.
     let payloads: Vec<String> = ids
         .iter()
-        .map(|run| format!("{{\"id\":\"{}\",\"task\":\"noop\",\"queue\":\"default\",\"params\":{{}}}}", run.id))
+        .map(|run| {
+            format!(
+                "{{\"id\":\"{}\",\"task\":\"noop\",\"queue\":\"default\",\"params\":{{}}}}",
+                run.id
+            )
+        })
         .collect();
     let since = Instant::now();
     for batch in payloads.chunks(BATCH) {
@@ -46,7 +51,12 @@ async fn raw(connection: &mut MultiplexedConnection, runs: usize) -> Done<Times>
     for batch in payloads.chunks(BATCH) {
         let mut pipeline = redis::pipe();
         for _ in batch {
-            pipeline.cmd("LMOVE").arg("raw:queue").arg("raw:taken").arg("RIGHT").arg("LEFT");
+            pipeline
+                .cmd("LMOVE")
+                .arg("raw:queue")
+                .arg("raw:taken")
+                .arg("RIGHT")
+                .arg("LEFT");
         }
         taken.extend(pipeline.query_async::<Vec<String>>(connection).await?);
     }
@@ -99,7 +109,9 @@ async fn fluid(broker: &RedisBroker, runs: usize) -> Done<Times> {
 
     let since = Instant::now();
     for batch in leases.chunks(BATCH) {
-        let success = batch.iter().map(|lease| (*lease, Finish::Success(JsonText::null())));
+        let success = batch
+            .iter()
+            .map(|lease| (*lease, Finish::Success(JsonText::null())));
         broker.finish(success.collect()).await?;
     }
     Ok([enqueued, claimed, since.elapsed()])
@@ -119,16 +131,25 @@ async fn main() -> Done<()> {
     let mut server = None;
     let url = match arguments.next() {
         Some(url) => url,
-        None => server.insert(RedisServer::start(&ServerOptions::new())?).url(),
+        None => server
+            .insert(RedisServer::start(&ServerOptions::new())?)
+            .url(),
     };
-    let mut connection = redis::Client::open(url.as_str())?.get_multiplexed_async_connection().await?;
+    let mut connection = redis::Client::open(url.as_str())?
+        .get_multiplexed_async_connection()
+        .await?;
     let (mut lists, mut broker) = (None, None);
     for round in 0..ROUNDS {
         faster(&mut lists, raw(&mut connection, runs).await?);
         let options = RedisOptions::from_url(&url)?.prefix(format!("ceiling-{round}"))?;
-        faster(&mut broker, fluid(&RedisBroker::open(options).await?, runs).await?);
+        faster(
+            &mut broker,
+            fluid(&RedisBroker::open(options).await?, runs).await?,
+        );
         // As if each round were the first.
-        redis::cmd("FLUSHDB").query_async::<()>(&mut connection).await?;
+        redis::cmd("FLUSHDB")
+            .query_async::<()>(&mut connection)
+            .await?;
     }
     let (Some(lists), Some(broker)) = (lists, broker) else {
         return Err("nothing was measured".into());

@@ -42,7 +42,10 @@ impl Greeting {
     }
 
     fn check(&self) -> Outcome<()> {
-        let mut numbers = self.version.split('.').map(|part| part.parse().unwrap_or(0));
+        let mut numbers = self
+            .version
+            .split('.')
+            .map(|part| part.parse().unwrap_or(0));
         let version: (u32, u32) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
         // Valkey began at 7.2, with all that is needed.
         if version < OLDEST {
@@ -57,20 +60,18 @@ impl Greeting {
 
 /// Checks version and role: what a server may have changed since it was last seen.
 pub(crate) async fn greet(connection: &mut Connection) -> Outcome<()> {
-    if matches!(connection, Connection::Cluster(_)) {
-        // Each node is asked by whoever reaches it; the scripts say what is missing.
-        return Ok(());
-    }
-    match connection.ask::<Vec<Value>>(&redis::cmd("HELLO")).await {
+    match connection.ask_any::<Vec<Value>>(&redis::cmd("HELLO")).await {
         Ok(pairs) => Greeting::of(pairs).check(),
-        Err(error) if error.to_string().contains("unknown command") => Err(Fault::Old("5 or earlier".to_owned())),
+        Err(error) if error.to_string().contains("unknown command") => {
+            Err(Fault::Old("5 or earlier".to_owned()))
+        }
         Err(error) => Err(error.into()),
     }
 }
 
 /// What the operator should hear once: whether memory that is used up or a restart loses runs.
 pub(crate) async fn advise(connection: &mut Connection, broker: &str) {
-    let info = match connection.ask::<InfoDict>(&redis::cmd("INFO")).await {
+    let info = match connection.ask_any::<InfoDict>(&redis::cmd("INFO")).await {
         Ok(info) => info,
         Err(error) => {
             let code = code(&error);
@@ -117,8 +118,13 @@ mod tests {
             greeting(version, "master").check().unwrap();
         }
         for version in ["6.0.16", "5.0.3", "2.8.24", ""] {
-            assert!(matches!(greeting(version, "master").check(), Err(Fault::Old(found)) if found == version));
+            assert!(
+                matches!(greeting(version, "master").check(), Err(Fault::Old(found)) if found == version)
+            );
         }
-        assert!(matches!(greeting("7.0.15", "replica").check(), Err(Fault::Replica)));
+        assert!(matches!(
+            greeting("7.0.15", "replica").check(),
+            Err(Fault::Replica)
+        ));
     }
 }

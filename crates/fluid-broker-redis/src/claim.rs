@@ -2,14 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use fluid_core::{
-    BrokerResult, ClaimRequest, Claimed, ConsumerId, LeaseToken, RateExceeded, RunState, TaskLimits, TaskRun,
+    BrokerResult, ClaimRequest, Claimed, ConsumerId, LeaseToken, RateExceeded, RunState,
+    TaskLimits, TaskRun,
 };
 use redis::{Cmd, Value};
 
 use crate::answer;
 use crate::broker::RedisBroker;
+use crate::course;
 use crate::fault::{Fault, Outcome};
 use crate::link::Lasts;
 use crate::record::{self, Names, instant, run_id, utf8};
@@ -29,16 +32,24 @@ pub(crate) struct Claims(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    unanswered: HashMap<ConsumerId, Vec<(u64, usize)>>,
+    unanswered: HashMap<ConsumerId, Vec<Unanswered>>,
     answered: Vec<u64>,
+}
+
+/// A claim that nobody answered.
+#[derive(Debug, Clone, Copy)]
+struct Unanswered {
+    number: u64,
+    limit: usize,
+    /// Afterwards its leases have run out.
+    until: Instant,
 }
 
 /// A claim that waits for its answer.
 struct Asked<'a> {
     claims: &'a Claims,
     consumer: ConsumerId,
-    number: u64,
-    limit: usize,
+    claim: Unanswered,
     /// It was asked for before.
     again: bool,
     done: bool,
@@ -50,20 +61,24 @@ impl Claims {
     }
 
     /// A claim of at most `limit` runs, and those that the server may forget.
-    fn ask(&self, consumer: &ConsumerId, limit: usize) -> (Asked<'_>, Vec<u64>) {
+    fn ask(&self, consumer: &ConsumerId, limit: usize, lease: Duration) -> (Asked<'_>, Vec<u64>) {
+        let now = Instant::now();
         let mut state = self.lock();
         let before = state.unanswered.get_mut(consumer).and_then(|claims| {
-            let at = claims.iter().position(|(_, asked)| *asked <= limit)?;
+            claims.retain(|claim| now < claim.until);
+            let at = claims.iter().position(|claim| claim.limit <= limit)?;
             Some(claims.swap_remove(at))
         });
-        let again = before.is_some();
-        let (number, limit) = before.unwrap_or_else(|| (fresh_number(), limit));
+        let fresh = || Unanswered {
+            number: fresh_number(),
+            limit,
+            until: now + lease,
+        };
         let asked = Asked {
             claims: self,
             consumer: consumer.clone(),
-            number,
-            limit,
-            again,
+            again: before.is_some(),
+            claim: before.unwrap_or_else(fresh),
             done: false,
         };
         (asked, std::mem::take(&mut state.answered))
@@ -71,9 +86,12 @@ impl Claims {
 }
 
 impl Asked<'_> {
-    fn answered(mut self) {
+    /// `once`: it was asked for once, and so nothing can be on its way that asks for it again.
+    fn answered(mut self, once: bool) {
         self.done = true;
-        self.claims.lock().answered.push(self.number);
+        if once && !self.again {
+            self.claims.lock().answered.push(self.claim.number);
+        }
     }
 }
 
@@ -81,12 +99,11 @@ impl Drop for Asked<'_> {
     fn drop(&mut self) {
         if !self.done {
             let mut state = self.claims.lock();
-            let claims = state.unanswered.entry(self.consumer.clone()).or_default();
-            claims.push((self.number, self.limit));
-            // Leases that nobody came back for end by themselves.
-            if claims.len() > 64 {
-                claims.remove(0);
-            }
+            state
+                .unanswered
+                .entry(self.consumer.clone())
+                .or_default()
+                .push(self.claim);
         }
     }
 }
@@ -122,12 +139,16 @@ impl RedisBroker {
     }
 
     /// Leases some runs; whether there may be more.
-    async fn lease_some(&self, request: &ClaimRequest, limit: usize) -> BrokerResult<(Claimed, bool)> {
-        let (asked, answered) = self.claims.ask(&request.consumer, limit);
-        let (number, limit) = (asked.number, asked.limit);
-        let answer = self
+    async fn lease_some(
+        &self,
+        request: &ClaimRequest,
+        limit: usize,
+    ) -> BrokerResult<(Claimed, bool)> {
+        let (asked, answered) = self.claims.ask(&request.consumer, limit, request.lease);
+        let Unanswered { number, limit, .. } = asked.claim;
+        let (answer, again) = self
             .link
-            .run(&script::CLAIM, Lasts::Yes, |command| {
+            .run_noting(&script::CLAIM, Lasts::Yes, |command| {
                 command
                     .arg(format!("{number:016}"))
                     .arg(limit)
@@ -150,7 +171,7 @@ impl RedisBroker {
         let (claimed, said) = self.read(|| read_claimed(answer, number, request))?;
         // One that was asked for before brings what it leased then.
         let more = claimed.runs.len() == AT_ONCE || asked.again;
-        asked.answered();
+        asked.answered(!again);
         self.tell(&said);
         Ok((claimed, more))
     }
@@ -174,7 +195,10 @@ fn write_limits(command: &mut Cmd, limits: &TaskLimits) {
         },
     );
     let survives = u8::from(limits.survives_consumer);
-    command.arg(format!("{}\t{}\t{rate}\t{survives}", limits.task, limits.max_concurrency));
+    command.arg(format!(
+        "{}\t{}\t{rate}\t{survives}",
+        limits.task, limits.max_concurrency
+    ));
 }
 
 fn read_claimed(answer: Value, number: u64, request: &ClaimRequest) -> Outcome<(Claimed, String)> {
@@ -185,7 +209,9 @@ fn read_claimed(answer: Value, number: u64, request: &ClaimRequest) -> Outcome<(
     let mut runs: Vec<(TaskRun, LeaseToken)> = Vec::new();
     let mut atts = attempts_by_place(atts)?;
     let mut fixed = answer::list(fixed)?.into_iter();
-    let token = |place: usize| LeaseToken::from_i64(i64::try_from(number * 1000 + place as u64).unwrap_or_default());
+    let token = |place: usize| {
+        LeaseToken::from_i64(i64::try_from(number * 1000 + place as u64).unwrap_or_default())
+    };
     for member in answer::list(members)? {
         if let Value::Array(slice) = member {
             for mut run in read_slice(slice, &mut names)? {
@@ -195,13 +221,22 @@ fn read_claimed(answer: Value, number: u64, request: &ClaimRequest) -> Outcome<(
             continue;
         }
         let member = answer::bytes(member)?;
-        let id = utf8(&member)?.get(PLACE..PLACE + 36).ok_or_else(|| record::corrupt("a member", &member))?;
+        let id = utf8(&member)?
+            .get(PLACE..PLACE + 36)
+            .ok_or_else(|| record::corrupt("a member", &member))?;
         let id = run_id(id)?;
-        let Some(fixed) = fixed.next().map(answer::optional_bytes).transpose()?.flatten() else {
-            return Err(Fault::Corrupt(format!("run {id} waits, and there is no record of it")));
+        let Some(fixed) = fixed
+            .next()
+            .map(answer::optional_bytes)
+            .transpose()?
+            .flatten()
+        else {
+            return Err(Fault::Corrupt(format!(
+                "run {id} waits, and there is no record of it"
+            )));
         };
         let att = atts.remove(&(runs.len() + 1)).unwrap_or_default();
-        let (mut run, course) = record::run(id, &fixed, &att, &mut names)?;
+        let (mut run, course) = course::run(id, &fixed, &att, &mut names)?;
         let token = if let Some(course) = course {
             course.token
         } else {
@@ -212,7 +247,11 @@ fn read_claimed(answer: Value, number: u64, request: &ClaimRequest) -> Outcome<(
     }
     let claimed = Claimed {
         runs,
-        next: if next.is_empty() { None } else { Some(instant(&next)?) },
+        next: if next.is_empty() {
+            None
+        } else {
+            Some(instant(&next)?)
+        },
         now,
     };
     Ok((claimed, answer::text(said)?))
@@ -221,18 +260,19 @@ fn read_claimed(answer: Value, number: u64, request: &ClaimRequest) -> Outcome<(
 /// The length of the place before an id.
 const PLACE: usize = 16;
 
-/// Runs of a packet that were claimed together: the place of the first and how many (4 digits each) and their ids, the
-/// packet, and what its runs carry. A packet is named by the place of its first run.
+/// Runs of a packet that were claimed together: their ids, when they were enqueued, their lane, and what they carry.
 fn read_slice(slice: Vec<Value>, names: &mut Names) -> Outcome<Vec<TaskRun>> {
-    let fault = || Fault::Corrupt("a claim brings a slice of another form than expected".to_owned());
-    let [name, ids, index, texts]: [Value; 4] = slice.try_into().map_err(|_| fault())?;
-    let (name, ids) = (answer::text(name)?, answer::bytes(ids)?);
-    let (index, texts) = (answer::bytes(index)?, answer::bytes(texts)?);
-    let digits = |text: Option<&str>| text.and_then(|digits| digits.parse::<usize>().ok()).ok_or_else(fault);
-    let begin = digits(name.get(12..16))?;
-    let place = digits(ids.get(..4).and_then(|digits| std::str::from_utf8(digits).ok()))?;
-    let first = place.checked_sub(begin).ok_or_else(fault)?;
-    record::in_packet(ids.get(8..).unwrap_or_default(), &index, &texts, first, names)
+    let fault =
+        |_| Fault::Corrupt("a claim brings a slice of another form than expected".to_owned());
+    let [ids, created, lane, texts]: [Value; 4] = slice.try_into().map_err(fault)?;
+    let created_at = instant(&answer::text(created)?)?;
+    record::in_packet(
+        &answer::bytes(ids)?,
+        created_at,
+        &answer::text(lane)?,
+        &answer::bytes(texts)?,
+        names,
+    )
 }
 
 /// What is told of attempts that are not the first of their run, by place.

@@ -5,11 +5,12 @@ use std::path::Path;
 use redis::aio::{MultiplexedConnection, PubSub};
 use redis::cluster::ClusterClientBuilder;
 use redis::cluster_async::ClusterConnection;
+use redis::cluster_routing::{RoutingInfo, SingleNodeRoutingInfo};
 use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
 use redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo,
-    FromRedisValue, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo, RedisResult, TlsCertificates, TlsMode,
-    Value,
+    FromRedisValue, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo, RedisResult,
+    TlsCertificates, TlsMode, Value,
 };
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -33,10 +34,32 @@ impl Connection {
         }
     }
 
+    /// Asks any server that takes writes: for what concerns no key.
+    pub(crate) async fn ask_any<T: FromRedisValue>(&mut self, command: &Cmd) -> RedisResult<T> {
+        match self {
+            Self::One(connection) => command.query_async(connection).await,
+            Self::Cluster(connection) => {
+                let any = RoutingInfo::SingleNode(SingleNodeRoutingInfo::RandomPrimary);
+                Ok(redis::from_redis_value(
+                    connection.route_command(command.clone(), any).await?,
+                )?)
+            }
+        }
+    }
+
     /// Asks, and waits until so many replicas have what was written; how many have it.
-    pub(crate) async fn ask_and_replicate(&mut self, command: Cmd, replicas: u32, within: u64) -> RedisResult<(Value, i64)> {
+    pub(crate) async fn ask_and_replicate(
+        &mut self,
+        command: Cmd,
+        replicas: u32,
+        within: u64,
+    ) -> RedisResult<(Value, i64)> {
         let mut pipeline = redis::pipe();
-        pipeline.add_command(command).cmd("WAIT").arg(replicas).arg(within);
+        pipeline
+            .add_command(command)
+            .cmd("WAIT")
+            .arg(replicas)
+            .arg(within);
         match self {
             Self::One(connection) => pipeline.query_async(connection).await,
             Self::Cluster(connection) => pipeline.query_async(connection).await,
@@ -94,11 +117,15 @@ impl Connector {
 
     fn sentinel_client(&self, master: &str) -> Outcome<SentinelClient> {
         let place = &self.options.place;
-        let sentinels = place.hosts.iter().map(|(host, port)| self.address(host, *port));
-        let mut builder = SentinelClientBuilder::new(sentinels, master, SentinelServerType::Master)?
-            .set_client_to_redis_db(place.db)
-            .set_client_to_redis_protocol(ProtocolVersion::RESP2)
-            .set_client_to_sentinel_protocol(ProtocolVersion::RESP2);
+        let sentinels = place
+            .hosts
+            .iter()
+            .map(|(host, port)| self.address(host, *port));
+        let mut builder =
+            SentinelClientBuilder::new(sentinels, master, SentinelServerType::Master)?
+                .set_client_to_redis_db(place.db)
+                .set_client_to_redis_protocol(ProtocolVersion::RESP2)
+                .set_client_to_sentinel_protocol(ProtocolVersion::RESP2);
         if let Some(user) = &place.user {
             builder = builder.set_client_to_redis_username(user);
         }
@@ -153,7 +180,9 @@ impl Connector {
     }
 
     fn info(&self, address: ConnectionAddr) -> Outcome<ConnectionInfo> {
-        Ok(address.into_connection_info()?.set_redis_settings(self.settings()))
+        Ok(address
+            .into_connection_info()?
+            .set_redis_settings(self.settings()))
     }
 
     fn client_at(&self, address: ConnectionAddr) -> Outcome<Client> {
@@ -175,7 +204,10 @@ impl Connector {
         if let Kind::Socket(path) = &place.kind {
             return Ok(vec![self.client_at(ConnectionAddr::Unix(path.into()))?]);
         }
-        let addresses = place.hosts.iter().map(|(host, port)| self.address(host, *port));
+        let addresses = place
+            .hosts
+            .iter()
+            .map(|(host, port)| self.address(host, *port));
         addresses.map(|address| self.client_at(address)).collect()
     }
 
@@ -190,10 +222,18 @@ impl Connector {
                 .set_connection_timeout(None)
                 .set_response_timeout(None);
             let clients = self.clients().await?;
-            let client = clients.first().ok_or_else(|| Fault::Options("no server is named".to_owned()))?;
-            Ok(Connection::One(client.get_multiplexed_async_connection_with_config(&config).await?))
+            let client = clients
+                .first()
+                .ok_or_else(|| Fault::Options("no server is named".to_owned()))?;
+            Ok(Connection::One(
+                client
+                    .get_multiplexed_async_connection_with_config(&config)
+                    .await?,
+            ))
         };
-        timeout(within, connecting).await.unwrap_or(Err(Fault::NoGreeting(within)))
+        timeout(within, connecting)
+            .await
+            .unwrap_or(Err(Fault::NoGreeting(within)))
     }
 
     async fn cluster(&self) -> Outcome<ClusterConnection> {
@@ -229,6 +269,8 @@ impl Connector {
             }
             Err(last)
         };
-        timeout(within, connecting).await.unwrap_or(Err(Fault::NoGreeting(within)))
+        timeout(within, connecting)
+            .await
+            .unwrap_or(Err(Fault::NoGreeting(within)))
     }
 }

@@ -29,7 +29,10 @@ impl<K: Eq + Hash, V: Clone> Doubts<K, V> {
 
     /// Asks: until it is [answered](Asked::answered), what is asked is in doubt once this is dropped.
     pub(crate) fn ask(&self, questions: Vec<(K, V)>) -> Asked<'_, K, V> {
-        Asked { doubts: self, questions }
+        Asked {
+            doubts: self,
+            questions,
+        }
     }
 }
 

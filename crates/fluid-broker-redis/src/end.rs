@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use fluid_core::{
-    BrokerResult, Cancelled, ErrorKind, Finish, Finished, JsonText, LeaseRef, LeaseStatus, Report, RunError, RunId,
+    BrokerResult, Cancelled, ErrorKind, Finish, Finished, JsonText, LeaseRef, LeaseStatus, Report,
+    RunError, RunId,
 };
 use redis::{Cmd, Value};
 
@@ -25,7 +26,8 @@ fn token(lease: LeaseRef) -> String {
 }
 
 pub(crate) fn error_text(error: &RunError) -> Outcome<String> {
-    serde_json::to_string(error).map_err(|cause| Fault::Options(format!("an error has no JSON form ({cause})")))
+    serde_json::to_string(error)
+        .map_err(|cause| Fault::Options(format!("an error has no JSON form ({cause})")))
 }
 
 /// How an attempt ends.
@@ -57,10 +59,17 @@ impl<'a> End<'a> {
                     abort(format!("cancelled; the attempt had failed: {error}"))?,
                 )
             },
-            Finish::Released => end("R", "".into(), abort("cancelled; its consumer stopped".to_owned())?),
+            Finish::Released => end(
+                "R",
+                "".into(),
+                abort("cancelled; its consumer stopped".to_owned())?,
+            ),
             // `Finish` may grow: what this broker does not know yet ends the attempt as a failure.
             unknown => {
-                let error = RunError::new(ErrorKind::Error, format!("the Redis broker does not know the end {unknown:?}"));
+                let error = RunError::new(
+                    ErrorKind::Error,
+                    format!("the Redis broker does not know the end {unknown:?}"),
+                );
                 end("F", error_text(&error)?.into(), String::new())
             }
         })
@@ -78,7 +87,10 @@ struct Section<'a> {
 }
 
 /// `in_doubt` tells of those that an earlier call, which nobody answered, may have ended.
-fn sections<'a>(batch: &'a [(LeaseRef, Finish)], in_doubt: impl Fn(&LeaseRef) -> bool) -> Outcome<Vec<Section<'a>>> {
+fn sections<'a>(
+    batch: &'a [(LeaseRef, Finish)],
+    in_doubt: impl Fn(&LeaseRef) -> bool,
+) -> Outcome<Vec<Section<'a>>> {
     let mut sections: Vec<Section<'a>> = Vec::new();
     let mut last: Option<(i64, char)> = None;
     for (place, (lease, finish)) in batch.iter().enumerate() {
@@ -100,7 +112,9 @@ fn sections<'a>(batch: &'a [(LeaseRef, Finish)], in_doubt: impl Fn(&LeaseRef) ->
             Some(range) if follows => {
                 let _ = write!(range, "{}", lease.run);
             }
-            _ => section.ranges.push(format!("{letter}{}{}", token(*lease), lease.run)),
+            _ => section
+                .ranges
+                .push(format!("{letter}{}{}", token(*lease), lease.run)),
         }
         last = Some((number, letter));
     }
@@ -109,7 +123,10 @@ fn sections<'a>(batch: &'a [(LeaseRef, Finish)], in_doubt: impl Fn(&LeaseRef) ->
 
 fn write_report(command: &mut Cmd, report: &Report) {
     let given = |text: &str| format!("={}", escape(text));
-    let progress = report.progress.as_ref().and_then(|progress| serde_json::to_string(progress).ok());
+    let progress = report
+        .progress
+        .as_ref()
+        .and_then(|progress| serde_json::to_string(progress).ok());
     command
         .arg(report.lease.run.to_string())
         .arg(token(report.lease))
@@ -123,7 +140,11 @@ fn write_report(command: &mut Cmd, report: &Report) {
 }
 
 impl RedisBroker {
-    pub(crate) async fn extend_all(&self, leases: &[LeaseRef], lease: Duration) -> BrokerResult<Vec<LeaseStatus>> {
+    pub(crate) async fn extend_all(
+        &self,
+        leases: &[LeaseRef],
+        lease: Duration,
+    ) -> BrokerResult<Vec<LeaseStatus>> {
         let mut statuses = Vec::with_capacity(leases.len());
         for some in leases.chunks(AT_ONCE) {
             let answer = self
@@ -149,7 +170,11 @@ impl RedisBroker {
     }
 
     /// Reports go with the first ends.
-    pub(crate) async fn end_all(&self, reports: &[Report], batch: &[(LeaseRef, Finish)]) -> BrokerResult<Vec<Finished>> {
+    pub(crate) async fn end_all(
+        &self,
+        reports: &[Report],
+        batch: &[(LeaseRef, Finish)],
+    ) -> BrokerResult<Vec<Finished>> {
         let mut finished = Vec::with_capacity(batch.len());
         let mut reports = reports;
         // What is too much for one script is told before.
@@ -167,9 +192,15 @@ impl RedisBroker {
         Ok(finished)
     }
 
-    async fn end_some(&self, reports: &[Report], batch: &[(LeaseRef, Finish)]) -> BrokerResult<Vec<Finished>> {
+    async fn end_some(
+        &self,
+        reports: &[Report],
+        batch: &[(LeaseRef, Finish)],
+    ) -> BrokerResult<Vec<Finished>> {
         let sections = self.read(|| sections(batch, |lease| self.ends.of(lease).is_some()))?;
-        let asked = self.ends.ask(batch.iter().map(|(lease, _)| (*lease, ())).collect());
+        let asked = self
+            .ends
+            .ask(batch.iter().map(|(lease, _)| (*lease, ())).collect());
         let answer = self
             .link
             .run(&script::END, Lasts::Yes, |command| {
@@ -179,7 +210,11 @@ impl RedisBroker {
                 }
                 command.arg(batch.len());
                 for Section { end, ranges } in &sections {
-                    command.arg(end.kind).arg(end.text.as_ref()).arg(&end.instead).arg(end.delay);
+                    command
+                        .arg(end.kind)
+                        .arg(end.text.as_ref())
+                        .arg(&end.instead)
+                        .arg(end.delay);
                     command.arg(ranges.len()).arg(ranges);
                 }
             })
@@ -191,7 +226,12 @@ impl RedisBroker {
     }
 
     pub(crate) async fn cancel_one(&self, run: RunId) -> BrokerResult<Cancelled> {
-        let why = |when: &str| error_text(&RunError::new(ErrorKind::Aborted, format!("cancelled before {when}")));
+        let why = |when: &str| {
+            error_text(&RunError::new(
+                ErrorKind::Aborted,
+                format!("cancelled before {when}"),
+            ))
+        };
         let (never, next) = self.read(|| Ok((why("it started")?, why("its next attempt")?)))?;
         let answer = self
             .link
@@ -219,7 +259,9 @@ fn read_finished(answer: Value) -> Outcome<(Vec<Finished>, String)> {
     let [_, answers, said] = answer::parts(answer)?;
     let mut finished = Vec::new();
     let mut answers = answer::list(answers)?.into_iter();
-    while let (Some(letter), Some(_task), Some(count)) = (answers.next(), answers.next(), answers.next()) {
+    while let (Some(letter), Some(_task), Some(count)) =
+        (answers.next(), answers.next(), answers.next())
+    {
         let what = match answer::text(letter)?.as_bytes() {
             [b'-'] => Finished::Lost,
             [letter, ..] => Finished::Written(state(*letter)?),

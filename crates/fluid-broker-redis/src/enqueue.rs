@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use fluid_core::{BrokerResult, Enqueued, NewRun, RunFilter, RunId, TaskName, TaskRun, Tick, Ticked, Trigger};
+use fluid_core::{
+    BrokerResult, Enqueued, NewRun, RunFilter, RunId, TaskName, TaskRun, Tick, Ticked, Trigger,
+};
 use jiff::Timestamp;
 use redis::Value;
 
@@ -52,14 +54,19 @@ impl RedisBroker {
                 .run(&script::TICK, Lasts::Yes, |command| {
                     command.arg(some.len());
                     for (tick, section) in some.iter().zip(&sections) {
-                        command.arg(tick.task.as_str()).arg(tick.instant.as_microsecond());
+                        command
+                            .arg(tick.task.as_str())
+                            .arg(tick.instant.as_microsecond());
                         section.write(command);
                     }
                 })
                 .await?;
             let read = self.read(|| {
                 let [answers, said] = answer::parts(answer)?;
-                let answers = answer::texts(answers)?.iter().map(|text| ticked(text)).collect::<Outcome<Vec<_>>>()?;
+                let answers = answer::texts(answers)?
+                    .iter()
+                    .map(|text| ticked(text))
+                    .collect::<Outcome<Vec<_>>>()?;
                 Ok((answers, answer::text(said)?))
             })?;
             self.tell(&read.1);
@@ -75,7 +82,8 @@ impl RedisBroker {
             let pairs = texts.chunks_exact(2);
             pairs
                 .map(|pair| {
-                    let task = TaskName::parse(&pair[0]).map_err(|_| crate::record::corrupt("a task", pair[0].as_bytes()))?;
+                    let task = TaskName::parse(&pair[0])
+                        .map_err(|_| crate::record::corrupt("a task", pair[0].as_bytes()))?;
                     Ok((task, instant(&pair[1])?))
                 })
                 .collect()
@@ -83,7 +91,11 @@ impl RedisBroker {
     }
 
     /// What has ended stays as it ended, so it may be read first and enqueued then.
-    pub(crate) async fn once_more(&self, filter: &RunFilter, limit: usize) -> BrokerResult<Vec<RunId>> {
+    pub(crate) async fn once_more(
+        &self,
+        filter: &RunFilter,
+        limit: usize,
+    ) -> BrokerResult<Vec<RunId>> {
         let (old, _) = self.find_ended(filter, limit).await?;
         let again: Vec<NewRun> = old.iter().map(once_more).collect();
         self.enqueue_all(&again).await?;
@@ -95,7 +107,10 @@ fn read_enqueued(answer: Value, runs: &[NewRun]) -> Outcome<(Vec<Enqueued>, Stri
     let [answers, said] = answer::parts(answer)?;
     let said = answer::text(said)?;
     if answers == Value::Nil {
-        return Ok((runs.iter().map(|run| Enqueued::Inserted(run.id)).collect(), said));
+        return Ok((
+            runs.iter().map(|run| Enqueued::Inserted(run.id)).collect(),
+            said,
+        ));
     }
     let answers = answer::texts(answers)?;
     let enqueued = runs.iter().zip(&answers).map(|(run, answer)| {

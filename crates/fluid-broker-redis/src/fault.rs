@@ -1,14 +1,13 @@
-//! What goes wrong below the broker, in the words of [`BrokerError`].
+//! What goes wrong below the broker, and whether it may help to ask again.
 
 use std::time::Duration;
 
-use fluid_core::BrokerError;
 use redis::{ErrorKind, RedisError};
 
 /// The oldest server that has all that the scripts use.
 pub(crate) const OLDEST: (u32, u32) = (6, 2);
 
-/// Why something inside did not work; [`Fault::to_error`] says it to the caller.
+/// Why something inside did not work; `to_error` says it to the caller.
 #[derive(Debug, Clone)]
 pub(crate) enum Fault {
     /// What the client or the server said.
@@ -41,7 +40,15 @@ impl From<RedisError> for Fault {
 
 /// Codes that the server gives an error, also one that arose inside a script: older servers put it into the text.
 const CODES: &[&str] = &[
-    "OOM", "MISCONF", "READONLY", "NOPERM", "NOREPLICAS", "LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN",
+    "OOM",
+    "MISCONF",
+    "READONLY",
+    "NOPERM",
+    "NOREPLICAS",
+    "LOADING",
+    "BUSY",
+    "MASTERDOWN",
+    "CLUSTERDOWN",
 ];
 
 /// What a server's error is about.
@@ -63,7 +70,10 @@ impl Fault {
         match self {
             Self::NoAnswer(_) | Self::NoGreeting(_) | Self::Replica => true,
             Self::Redis(error) => match error.kind() {
-                ErrorKind::Io | ErrorKind::Parse | ErrorKind::ClusterConnectionNotFound | ErrorKind::AuthenticationFailed => true,
+                ErrorKind::Io
+                | ErrorKind::Parse
+                | ErrorKind::ClusterConnectionNotFound
+                | ErrorKind::AuthenticationFailed => true,
                 _ => matches!(code(error).as_str(), "READONLY" | "NOAUTH" | "MASTERDOWN"),
             },
             _ => false,
@@ -90,7 +100,8 @@ impl Fault {
                 | ErrorKind::ClusterConnectionNotFound
                 | ErrorKind::MasterNameNotFoundBySentinel => !self.is_tls(),
                 _ => match code(error).as_str() {
-                    "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "MOVED" | "ASK" | "BUSY" | "NOREPLICAS" => true,
+                    "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "MOVED" | "ASK"
+                    | "BUSY" | "NOREPLICAS" => true,
                     "READONLY" => elsewhere,
                     _ => false,
                 },
@@ -99,165 +110,19 @@ impl Fault {
         }
     }
 
-    fn is_tls(&self) -> bool {
+    pub(crate) fn is_tls(&self) -> bool {
         let Self::Redis(error) = self else {
             return false;
         };
         let said = error.to_string();
-        ["certificate", "InvalidContentType", "corrupt message", "HandshakeFailure", "fatal alert"]
-            .iter()
-            .any(|word| said.contains(word))
-    }
-
-    /// In the words of [`BrokerError`]. `before`: it had worked before, so that what is wrong may be set right while
-    /// somebody waits.
-    pub(crate) fn to_error(&self, broker: &str, before: bool) -> BrokerError {
-        let broker = broker.to_owned();
-        match self {
-            Self::Redis(error) => self.redis(error, broker, before),
-            Self::NoGreeting(within) => {
-                // A server that speaks no TLS waits for the rest of a line.
-                let tls = if broker.starts_with("rediss") { ": see whether its port speaks TLS" } else { "" };
-                let within = fluid_core::duration::format(*within);
-                unreachable(broker, format!("no server greeted us within {within}{tls}"))
-            }
-            Self::NoAnswer(within) => unreachable(
-                broker,
-                format!("the server did not answer within {}", fluid_core::duration::format(*within)),
-            ),
-            Self::FewReplicas { have, want } => unreachable(
-                broker,
-                format!("what was written is on {have} of the {want} replicas that were asked for"),
-            ),
-            Self::Replica => read_only(broker),
-            Self::Old(version) => BrokerError::Invalid {
-                broker,
-                reason: format!(
-                    "the server is version {version}, and fluid needs Redis {}.{} or later, or Valkey",
-                    OLDEST.0, OLDEST.1
-                ),
-            },
-            Self::TooNew(found) => BrokerError::SchemaTooNew {
-                broker,
-                found: *found,
-                supported: crate::check::SCHEMA,
-            },
-            Self::Corrupt(reason) => BrokerError::Corrupt {
-                broker,
-                reason: reason.clone(),
-            },
-            Self::Options(reason) => BrokerError::Invalid {
-                broker,
-                reason: reason.clone(),
-            },
-        }
-    }
-
-    /// The one place where the server's error codes (<https://redis.io/docs/latest/develop/reference/protocol-spec/>)
-    /// get their meaning.
-    fn redis(&self, error: &RedisError, broker: String, before: bool) -> BrokerError {
-        let said = error.detail().map_or_else(|| error.to_string(), str::to_owned);
-        let settled = |broker: String, reason: String| {
-            if before {
-                unreachable(broker, reason)
-            } else {
-                BrokerError::Invalid { broker, reason }
-            }
-        };
-        if self.is_tls() {
-            return settled(
-                broker,
-                format!("TLS does not work out ({said}): give the server's authority by ca=, or see whether its port speaks TLS"),
-            );
-        }
-        if said.contains("DB index") || said.contains("switch database") {
-            return settled(
-                broker,
-                format!("the server has no such database ({said}): name another one in the URL, or raise databases in its configuration"),
-            );
-        }
-        if error.kind() == ErrorKind::AuthenticationFailed {
-            return settled(
-                broker,
-                format!("the server refused the user or password ({said}): see the URL, and the server's ACL LIST"),
-            );
-        }
-        match code(error).as_str() {
-            "WRONGPASS" => settled(
-                broker,
-                format!("the server refused the user or password ({said}): see the URL, and the server's ACL LIST"),
-            ),
-            "NOAUTH" => settled(
-                broker,
-                "the server asks for a password: put it into the URL, redis://user:password@host".to_owned(),
-            ),
-            "NOPERM" => settled(
-                broker,
-                format!("the server's ACL does not allow this user what fluid does ({said}): docs/redis.md has the rule to give it"),
-            ),
-            "READONLY" => read_only(broker),
-            "OOM" => BrokerError::Full {
-                broker,
-                reason: "the server has used up its maxmemory, and takes no new runs: raise it, or purge finished runs".to_owned(),
-            },
-            "MISCONF" => BrokerError::Full {
-                broker,
-                reason: format!("the server can't write to its own disk ({said})"),
-            },
-            "LOADING" => unreachable(broker, "the server is still loading its data".to_owned()),
-            "BUSY" => unreachable(broker, "a script holds the server up: see SCRIPT KILL".to_owned()),
-            "NOREPLICAS" => unreachable(
-                broker,
-                "the server has fewer good replicas than its min-replicas-to-write, and takes no writes".to_owned(),
-            ),
-            "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "MOVED" | "ASK" => {
-                unreachable(broker, format!("the servers are changing places ({said})"))
-            }
-            _ => match error.kind() {
-                ErrorKind::MasterNameNotFoundBySentinel => {
-                    settled(broker, format!("the Sentinels know no primary of this name ({said})"))
-                }
-                ErrorKind::Io | ErrorKind::Parse | ErrorKind::ClusterConnectionNotFound => BrokerError::Unreachable {
-                    broker,
-                    reason: match error.is_connection_dropped() && !error.is_connection_refusal() {
-                        true if before => format!("the connection was lost ({said})"),
-                        true => format!(
-                            "the server closed the connection ({said}); one that speaks TLS needs a URL that begins with rediss"
-                        ),
-                        false => said,
-                    },
-                    source: Some(Box::new(error.clone())),
-                },
-                ErrorKind::InvalidClientConfig | ErrorKind::EmptySentinelList => settled(broker, said),
-                _ if said.contains("ERR unknown command") => BrokerError::Invalid {
-                    broker,
-                    reason: format!("the server lacks what fluid needs ({said}): use Redis 6.2 or later, or Valkey"),
-                },
-                _ if error.code() == Some("WRONGTYPE") => BrokerError::Corrupt {
-                    broker,
-                    reason: format!("a key is of another type than fluid gave it ({said})"),
-                },
-                _ => BrokerError::Other {
-                    broker,
-                    reason: said,
-                    source: None,
-                },
-            },
-        }
-    }
-}
-
-fn unreachable(broker: String, reason: String) -> BrokerError {
-    BrokerError::Unreachable {
-        broker,
-        reason,
-        source: None,
-    }
-}
-
-fn read_only(broker: String) -> BrokerError {
-    BrokerError::ReadOnly {
-        broker,
-        reason: "the server is a replica: name its primary in the URL, or the Sentinels by redis+sentinel://".to_owned(),
+        [
+            "certificate",
+            "InvalidContentType",
+            "corrupt message",
+            "HandshakeFailure",
+            "fatal alert",
+        ]
+        .iter()
+        .any(|word| said.contains(word))
     }
 }

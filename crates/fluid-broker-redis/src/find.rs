@@ -9,6 +9,7 @@ use redis::Cmd;
 
 use crate::answer;
 use crate::broker::RedisBroker;
+use crate::course;
 use crate::fault::{Fault, Outcome};
 use crate::link::Lasts;
 use crate::record::{self, Names, instant, letter, run_id};
@@ -119,11 +120,20 @@ impl RedisBroker {
     }
 
     /// Looks at one slice; where the next one begins.
-    async fn slice(&self, search: &Search<'_>, from: &str, cursor: &str, ids: &[RunId], found: &mut Found) -> BrokerResult<String> {
+    async fn slice(
+        &self,
+        search: &Search<'_>,
+        from: &str,
+        cursor: &str,
+        ids: &[RunId],
+        found: &mut Found,
+    ) -> BrokerResult<String> {
         let most = search.limit - found.ids.len();
         let answer = self
             .link
-            .run(&script::FIND, Lasts::No, |command| search.write(command, from, cursor, most, ids))
+            .run(&script::FIND, Lasts::No, |command| {
+                search.write(command, from, cursor, most, ids);
+            })
             .await?;
         self.read(|| {
             let [ids, runs, atts, cursor, members] = answer::parts(answer)?;
@@ -134,7 +144,9 @@ impl RedisBroker {
                 found.ids.push(id);
                 if let Some((fixed, att)) = records.next() {
                     let (fixed, att) = (answer::bytes(fixed)?, answer::bytes(att)?);
-                    found.runs.push(record::run(id, &fixed, &att, &mut names)?.0);
+                    found
+                        .runs
+                        .push(course::run(id, &fixed, &att, &mut names)?.0);
                 }
             }
             found.members.extend(answer::texts(members)?);
@@ -142,7 +154,12 @@ impl RedisBroker {
         })
     }
 
-    pub(crate) async fn page(&self, filter: &RunFilter, before: Option<RunId>, limit: usize) -> BrokerResult<Page> {
+    pub(crate) async fn page(
+        &self,
+        filter: &RunFilter,
+        before: Option<RunId>,
+        limit: usize,
+    ) -> BrokerResult<Page> {
         let search = Search {
             filter,
             from: From::Newest,
@@ -159,7 +176,11 @@ impl RedisBroker {
     }
 
     /// The newest finished runs.
-    pub(crate) async fn find_ended(&self, filter: &RunFilter, limit: usize) -> BrokerResult<(Vec<TaskRun>, Vec<RunId>)> {
+    pub(crate) async fn find_ended(
+        &self,
+        filter: &RunFilter,
+        limit: usize,
+    ) -> BrokerResult<(Vec<TaskRun>, Vec<RunId>)> {
         let search = Search {
             filter,
             from: From::Newest,
@@ -214,11 +235,17 @@ impl RedisBroker {
         Ok(self.history(run, false).await?.map(|(run, _)| run))
     }
 
-    pub(crate) async fn history(&self, id: RunId, past: bool) -> BrokerResult<Option<(TaskRun, Vec<Attempt>)>> {
+    pub(crate) async fn history(
+        &self,
+        id: RunId,
+        past: bool,
+    ) -> BrokerResult<Option<(TaskRun, Vec<Attempt>)>> {
         let answer = self
             .link
             .run(&script::GET, Lasts::No, |command| {
-                command.arg(id.to_string()).arg(if past { "1" } else { "0" });
+                command
+                    .arg(id.to_string())
+                    .arg(if past { "1" } else { "0" });
             })
             .await?;
         self.read(|| {
@@ -228,12 +255,12 @@ impl RedisBroker {
             };
             let att = answer::optional_bytes(att)?.unwrap_or_default();
             let mut names = Names::default();
-            let (run, course) = record::run(id, &fixed, &att, &mut names)?;
+            let (run, course) = course::run(id, &fixed, &att, &mut names)?;
             let mut attempts = Vec::new();
             for earlier in answer::list(earlier)? {
-                attempts.push(record::past_attempt(&answer::bytes(earlier)?, &mut names)?);
+                attempts.push(course::past_attempt(&answer::bytes(earlier)?, &mut names)?);
             }
-            attempts.extend(course.and_then(|course| record::last_attempt(&run, &course)));
+            attempts.extend(course.and_then(|course| course::last_attempt(&run, &course)));
             Ok(Some((run, attempts)))
         })
     }
@@ -244,7 +271,11 @@ impl RedisBroker {
             let [counts, oldest] = answer::parts(answer)?;
             let oldest = answer::text(oldest)?;
             let mut stats = Stats {
-                oldest_queued: if oldest.is_empty() { None } else { Some(instant(&oldest)?) },
+                oldest_queued: if oldest.is_empty() {
+                    None
+                } else {
+                    Some(instant(&oldest)?)
+                },
                 ..Stats::default()
             };
             for pair in answer::texts(counts)?.chunks_exact(2) {

@@ -5,6 +5,7 @@ mod broker;
 mod check;
 mod claim;
 mod connect;
+mod course;
 mod doubts;
 mod end;
 mod enqueue;
@@ -21,6 +22,7 @@ mod record;
 mod request;
 mod script;
 mod text;
+mod told;
 mod transfer;
 
 pub use broker::RedisBroker;

@@ -76,7 +76,9 @@ impl Link {
             connecting: tokio::sync::Mutex::new(None),
             url,
         };
-        link.begin().await.map_err(|fault| fault.to_error(&link.url, false))?;
+        link.begin()
+            .await
+            .map_err(|fault| fault.to_error(&link.url, false))?;
         Ok(link)
     }
 
@@ -84,7 +86,7 @@ impl Link {
         // A server that loads its data is waited for; one that can't be reached is told of at once.
         let mut live = self.connection().await?;
         check::advise(&mut live.connection, &self.url).await;
-        let found = self
+        let (found, _) = self
             .try_again(
                 &script::VERSION,
                 |command| {
@@ -97,7 +99,10 @@ impl Link {
         match found.parse() {
             Ok(version) if version > check::SCHEMA => Err(Fault::TooNew(version)),
             Ok(_) => Ok(()),
-            Err(_) => Err(Fault::Corrupt(format!("the key {}meta has the schema {found:?}", self.prefix))),
+            Err(_) => Err(Fault::Corrupt(format!(
+                "the key {}meta has the schema {found:?}",
+                self.prefix
+            ))),
         }
     }
 
@@ -154,7 +159,9 @@ impl Link {
                 Ok(live)
             }
             Err(fault) => {
-                let pause = rest.as_ref().map_or(FIRST_PAUSE, |rest| (rest.pause * 2).min(LONGEST_PAUSE));
+                let pause = rest
+                    .as_ref()
+                    .map_or(FIRST_PAUSE, |rest| (rest.pause * 2).min(LONGEST_PAUSE));
                 *rest = Some(Rest {
                     until: Instant::now() + pause,
                     pause,
@@ -180,22 +187,38 @@ impl Link {
         lasts: Lasts,
         arguments: impl Fn(&mut Cmd) + Send + Sync,
     ) -> BrokerResult<Value> {
-        self.try_again(script, arguments, lasts)
+        self.run_noting(script, lasts, arguments)
             .await
-            .map_err(|fault| fault.to_error(&self.url, true))
+            .map(|(value, _)| value)
+    }
+
+    /// The same, and whether it was asked more than once.
+    pub(crate) async fn run_noting(
+        &self,
+        script: &Script,
+        lasts: Lasts,
+        arguments: impl Fn(&mut Cmd) + Send + Sync,
+    ) -> BrokerResult<(Value, bool)> {
+        let asked = self.try_again(script, arguments, lasts).await;
+        asked.map_err(|fault| self.error(&fault))
     }
 
     pub(crate) fn error(&self, fault: &Fault) -> BrokerError {
         fault.to_error(&self.url, true)
     }
 
-    async fn try_again(&self, script: &Script, arguments: impl Fn(&mut Cmd) + Send + Sync, lasts: Lasts) -> Outcome<Value> {
+    async fn try_again(
+        &self,
+        script: &Script,
+        arguments: impl Fn(&mut Cmd) + Send + Sync,
+        lasts: Lasts,
+    ) -> Outcome<(Value, bool)> {
         let deadline = Instant::now() + self.patience;
         let (mut again, mut pause) = (false, FIRST_PAUSE);
         loop {
             let fault = match self.connection().await {
                 Ok(live) => match self.try_once(live, script, &arguments, lasts, again).await {
-                    Ok(value) => return Ok(value),
+                    Ok(value) => return Ok((value, again)),
                     Err(fault) => {
                         again |= fault.may_have_happened();
                         fault
@@ -246,13 +269,18 @@ impl Link {
         let within = self.answer_within;
         let late = |_| Fault::NoAnswer(within);
         if self.replicas == 0 || lasts == Lasts::No {
-            return Ok(timeout(within, connection.ask(&command)).await.map_err(late)??);
+            return Ok(timeout(within, connection.ask(&command))
+                .await
+                .map_err(late)??);
         }
         let patience = u64::try_from(within.as_millis() / 2).unwrap_or(u64::MAX);
         let asked = connection.ask_and_replicate(command, self.replicas, patience);
         let (value, have) = timeout(within, asked).await.map_err(late)??;
         if have < i64::from(self.replicas) {
-            return Err(Fault::FewReplicas { have, want: self.replicas });
+            return Err(Fault::FewReplicas {
+                have,
+                want: self.replicas,
+            });
         }
         Ok(value)
     }

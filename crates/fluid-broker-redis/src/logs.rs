@@ -27,7 +27,12 @@ fn letter(stream: LogStream) -> char {
 }
 
 fn line_text(line: &LogLine) -> String {
-    format!("{}{}\t{}", letter(line.stream), line.at.as_nanosecond(), line.text)
+    format!(
+        "{}{}\t{}",
+        letter(line.stream),
+        line.at.as_nanosecond(),
+        line.text
+    )
 }
 
 /// Lines of one batch that go in at once.
@@ -72,7 +77,11 @@ impl RedisBroker {
             while first < batch.lines.len() {
                 let rest = &batch.lines[first..];
                 let room = (LINES_AT_ONCE - lines, BYTES_AT_ONCE.saturating_sub(bytes));
-                let count = if bytes >= BYTES_AT_ONCE { 0 } else { fitting(rest, room) };
+                let count = if bytes >= BYTES_AT_ONCE {
+                    0
+                } else {
+                    fitting(rest, room)
+                };
                 if count == 0 {
                     self.append_some(&std::mem::take(&mut pieces)).await?;
                     (lines, bytes) = (0, 0);
@@ -98,13 +107,21 @@ impl RedisBroker {
     async fn append_some(&self, pieces: &[Piece<'_>]) -> BrokerResult<()> {
         // By its number the server knows whether it has this already.
         let key = key_of(pieces);
-        let number = self.logs.of(&key).unwrap_or_else(|| LeaseToken::random().as_i64());
+        let number = self
+            .logs
+            .of(&key)
+            .unwrap_or_else(|| LeaseToken::random().as_i64());
         let asked = self.logs.ask(vec![(key, number)]);
         let notice = self.log_cap.notice();
         let answer = self
             .link
             .run(&script::LOGS, Lasts::No, |command| {
-                command.arg(self.log_cap.lines).arg(self.log_cap.bytes).arg(&notice).arg(number).arg(pieces.len());
+                command
+                    .arg(self.log_cap.lines)
+                    .arg(self.log_cap.bytes)
+                    .arg(&notice)
+                    .arg(number)
+                    .arg(pieces.len());
                 for piece in pieces {
                     command
                         .arg(piece.run.to_string())
@@ -122,7 +139,12 @@ impl RedisBroker {
         Ok(())
     }
 
-    pub(crate) async fn read_lines(&self, run: RunId, after: u64, limit: usize) -> BrokerResult<Vec<StoredLine>> {
+    pub(crate) async fn read_lines(
+        &self,
+        run: RunId,
+        after: u64,
+        limit: usize,
+    ) -> BrokerResult<Vec<StoredLine>> {
         let mut lines = Vec::new();
         while lines.len() < limit {
             let first = after.saturating_add(lines.len() as u64);
@@ -139,7 +161,9 @@ impl RedisBroker {
                 .await?;
             let some = self.read(|| {
                 let lines = answer::list(answer)?.into_iter().zip(first + 1..);
-                lines.map(|(line, position)| stored(&answer::bytes(line)?, position)).collect::<Outcome<Vec<_>>>()
+                lines
+                    .map(|(line, position)| stored(&answer::bytes(line)?, position))
+                    .collect::<Outcome<Vec<_>>>()
             })?;
             let enough = some.len() < count;
             lines.extend(some);
@@ -169,5 +193,9 @@ fn stored(bytes: &[u8], position: u64) -> Outcome<StoredLine> {
         stream,
         text: next()?.to_owned(),
     };
-    Ok(StoredLine { position, attempt, line })
+    Ok(StoredLine {
+        position,
+        attempt,
+        line,
+    })
 }

@@ -99,19 +99,27 @@ impl RedisOptions {
         match (cert, key) {
             (Some(cert), Some(key)) => options.certificate = Some((cert.into(), key.into())),
             (None, None) => {}
-            _ => return Err(options.invalid("cert and key belong together: give both or none".to_owned())),
+            _ => {
+                return Err(
+                    options.invalid("cert and key belong together: give both or none".to_owned())
+                );
+            }
         }
         if !options.place.tls && (options.ca.is_some() || options.certificate.is_some()) {
-            return Err(options.invalid("ca, cert and key are for TLS: begin the URL with rediss".to_owned()));
+            return Err(options
+                .invalid("ca, cert and key are for TLS: begin the URL with rediss".to_owned()));
         }
         if let Some(replicas) = replicas {
             options.replicas = replicas.parse().map_err(|_| {
-                options.invalid(format!("replicas={replicas:?} is no number: use 0, 1, 2 and so on"))
+                options.invalid(format!(
+                    "replicas={replicas:?} is no number: use 0, 1, 2 and so on"
+                ))
             })?;
         }
         if options.replicas > 0 && options.place.kind == Kind::Cluster {
             return Err(options.invalid(
-                "replicas is not for clusters: set min-replicas-to-write in their configuration".to_owned(),
+                "replicas is not for clusters: set min-replicas-to-write in their configuration"
+                    .to_owned(),
             ));
         }
         if let Some(prefix) = prefix {
@@ -228,7 +236,8 @@ mod tests {
 
     #[test]
     fn options_tell_no_secret() {
-        let url = "redis+sentinel://u:hunter2@a/m?sentinel_user=s&sentinel_password=hunter2&prefix=x";
+        let url =
+            "redis+sentinel://u:hunter2@a/m?sentinel_user=s&sentinel_password=hunter2&prefix=x";
         let options = RedisOptions::from_url(url).unwrap();
         let told = format!("{options:?} {}", options.describe());
         assert!(!told.contains("hunter2"), "{told}");

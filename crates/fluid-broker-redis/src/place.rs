@@ -55,7 +55,7 @@ fn invalid(reason: String) -> BrokerError {
 fn decode(text: &str) -> Result<String, BrokerError> {
     let decoded = percent_decode_str(text).decode_utf8();
     decoded
-        .map(|text| text.into_owned())
+        .map(std::borrow::Cow::into_owned)
         .map_err(|_| invalid("a part of the URL is no UTF-8 once its %xx are decoded".to_owned()))
 }
 
@@ -74,7 +74,11 @@ impl Place {
             "rediss+sentinel" => (true, Kind::Sentinel(String::new())),
             "redis+cluster" => (false, Kind::Cluster),
             "rediss+cluster" => (true, Kind::Cluster),
-            other => return Err(invalid(format!("{other:?} is no scheme of this broker: use {FORMS}"))),
+            other => {
+                return Err(invalid(format!(
+                    "{other:?} is no scheme of this broker: use {FORMS}"
+                )));
+            }
         };
         let (authority, path) = match rest.find('/') {
             Some(slash) => rest.split_at(slash),
@@ -84,7 +88,8 @@ impl Place {
             Some((login, hosts)) => (Some(login), hosts),
             None => (None, authority),
         };
-        let (user, password) = match login.map(|login| login.split_once(':').unwrap_or((login, ""))) {
+        let (user, password) = match login.map(|login| login.split_once(':').unwrap_or((login, "")))
+        {
             Some((user, password)) => (Some(decode(user)?), Some(decode(password)?)),
             None => (None, None),
         };
@@ -116,14 +121,18 @@ impl Place {
         }
         if place.hosts.len() > 1 && place.kind == Kind::One {
             return Err(invalid(
-                "the URL names several hosts: use redis+sentinel:// or redis+cluster:// for that".to_owned(),
+                "the URL names several hosts: use redis+sentinel:// or redis+cluster:// for that"
+                    .to_owned(),
             ));
         }
         Ok(place)
     }
 
     fn read_path(&mut self, path: &str) -> Result<(), BrokerError> {
-        let mut parts = path.trim_start_matches('/').split('/').filter(|part| !part.is_empty());
+        let mut parts = path
+            .trim_start_matches('/')
+            .split('/')
+            .filter(|part| !part.is_empty());
         let db = match &mut self.kind {
             Kind::Socket(socket) => {
                 if path.is_empty() {
@@ -138,7 +147,9 @@ impl Place {
             }
             Kind::Sentinel(master) => {
                 let name = parts.next().ok_or_else(|| {
-                    invalid(format!("the URL names no primary for the Sentinels to find: use {FORMS}"))
+                    invalid(format!(
+                        "the URL names no primary for the Sentinels to find: use {FORMS}"
+                    ))
                 })?;
                 *master = decode(name)?;
                 parts.next()
@@ -147,7 +158,9 @@ impl Place {
             Kind::Cluster => None,
         };
         if parts.next().is_some() {
-            return Err(invalid(format!("the path of the URL has too many parts: use {FORMS}")));
+            return Err(invalid(format!(
+                "the path of the URL has too many parts: use {FORMS}"
+            )));
         }
         db.map_or(Ok(()), |db| self.read_db(db))
     }
@@ -155,10 +168,14 @@ impl Place {
     fn read_db(&mut self, db: &str) -> Result<(), BrokerError> {
         if db.contains('@') {
             // The rest of a password, most likely.
-            return Err(invalid("a '/' in a user or password is written as %2F".to_owned()));
+            return Err(invalid(
+                "a '/' in a user or password is written as %2F".to_owned(),
+            ));
         }
         self.db = db.parse().ok().filter(|db| *db >= 0).ok_or_else(|| {
-            invalid(format!("{db:?} is no number of a database: use 0, 1, 2 and so on, or leave it out"))
+            invalid(format!(
+                "{db:?} is no number of a database: use 0, 1, 2 and so on, or leave it out"
+            ))
         })?;
         Ok(())
     }
@@ -175,10 +192,20 @@ impl Place {
         let hosts: Vec<String> = self
             .hosts
             .iter()
-            .map(|(host, port)| if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
+            .map(|(host, port)| {
+                if host.contains(':') {
+                    format!("[{host}]:{port}")
+                } else {
+                    format!("{host}:{port}")
+                }
+            })
             .collect();
         let hosts = hosts.join(",");
-        let db = if self.db == 0 { String::new() } else { format!("/{}", self.db) };
+        let db = if self.db == 0 {
+            String::new()
+        } else {
+            format!("/{}", self.db)
+        };
         match &self.kind {
             Kind::One => format!("redis{tls}://{hosts}{db}"),
             Kind::Socket(path) => format!("redis+unix://{path}"),
@@ -229,20 +256,32 @@ mod tests {
         let place = |url: &str| Place::parse(url).unwrap();
         let one = place("redis://anna:p%40ss%2F@queue.example:7000/3?prefix=a%2Fb");
         assert_eq!(one.hosts, [("queue.example".to_owned(), 7000)]);
-        assert_eq!((one.user.as_deref(), one.password.as_deref(), one.db), (Some("anna"), Some("p@ss/"), 3));
+        assert_eq!(
+            (one.user.as_deref(), one.password.as_deref(), one.db),
+            (Some("anna"), Some("p@ss/"), 3)
+        );
         assert_eq!(one.query, [("prefix".to_owned(), "a/b".to_owned())]);
         assert_eq!(place("rediss://[::1]").hosts, [("::1".to_owned(), 6379)]);
-        assert_eq!(place("redis://:secret@localhost").password.as_deref(), Some("secret"));
+        assert_eq!(
+            place("redis://:secret@localhost").password.as_deref(),
+            Some("secret")
+        );
         let sentinel = place("redis+sentinel://a,b:26380/mymaster/2");
         assert_eq!(sentinel.kind, Kind::Sentinel("mymaster".to_owned()));
-        assert_eq!(sentinel.hosts, [("a".to_owned(), 26379), ("b".to_owned(), 26380)]);
+        assert_eq!(
+            sentinel.hosts,
+            [("a".to_owned(), 26379), ("b".to_owned(), 26380)]
+        );
         assert_eq!(sentinel.db, 2);
         assert_eq!(place("redis+unix:///run/redis.sock?db=4").db, 4);
         for (url, hint) in [
             ("localhost", "no scheme"),
             ("mysql://localhost", "no scheme of this broker"),
             ("redis://", "names no host"),
-            ("redis://localhost/one", "\"one\" is no number of a database"),
+            (
+                "redis://localhost/one",
+                "\"one\" is no number of a database",
+            ),
             ("redis://localhost/1/2", "too many parts"),
             ("redis://a,b", "names several hosts"),
             ("redis+sentinel://a", "names no primary"),
@@ -262,9 +301,16 @@ mod tests {
         for told in [place.describe(), format!("{place:?}")] {
             assert_eq!(told, "redis://localhost:6379/1");
         }
-        for url in ["redis://anna:hunter2@", "redis://anna:hun/ter2@host", "redis://u:hunter2@host:port"] {
+        for url in [
+            "redis://anna:hunter2@",
+            "redis://anna:hun/ter2@host",
+            "redis://u:hunter2@host:port",
+        ] {
             let error = Place::parse(url).unwrap_err().to_string();
-            assert!(!error.contains("hunter2") && !error.contains("ter2"), "{error}");
+            assert!(
+                !error.contains("hunter2") && !error.contains("ter2"),
+                "{error}"
+            );
         }
     }
 }

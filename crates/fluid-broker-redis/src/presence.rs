@@ -15,10 +15,14 @@ use crate::script;
 impl RedisBroker {
     pub(crate) async fn beat(&self, consumer: &ConsumerInfo, ttl: Duration) -> BrokerResult<()> {
         let json = self.read(|| {
-            serde_json::to_string(consumer).map_err(|cause| Fault::Options(format!("a consumer has no JSON form ({cause})")))
+            serde_json::to_string(consumer)
+                .map_err(|cause| Fault::Options(format!("a consumer has no JSON form ({cause})")))
         })?;
         let beat = self.link.run(&script::HEARTBEAT, Lasts::No, |command| {
-            command.arg(consumer.id.as_str()).arg(&json).arg(micros(ttl));
+            command
+                .arg(consumer.id.as_str())
+                .arg(&json)
+                .arg(micros(ttl));
         });
         beat.await.map(drop)
     }
@@ -33,7 +37,9 @@ impl RedisBroker {
     pub(crate) async fn alive(&self) -> BrokerResult<Vec<ConsumerInfo>> {
         let answer = self.link.run(&script::CONSUMERS, Lasts::No, |_| {}).await?;
         let mut consumers = self.read(|| {
-            let told = answer::list(answer)?.into_iter().map(answer::optional_bytes);
+            let told = answer::list(answer)?
+                .into_iter()
+                .map(answer::optional_bytes);
             told.filter_map(Result::transpose)
                 .map(|told| consumer(&told?))
                 .collect::<Outcome<Vec<_>>>()
@@ -61,10 +67,14 @@ impl RedisBroker {
             let [disabled, paused] = answer::parts(answer)?;
             let mut settings = Settings::default();
             for name in answer::texts(disabled)? {
-                settings.disabled_tasks.push(TaskName::parse(&name).map_err(|_| corrupt("a task", name.as_bytes()))?);
+                settings
+                    .disabled_tasks
+                    .push(TaskName::parse(&name).map_err(|_| corrupt("a task", name.as_bytes()))?);
             }
             for name in answer::texts(paused)? {
-                settings.paused_queues.push(QueueName::parse(&name).map_err(|_| corrupt("a queue", name.as_bytes()))?);
+                settings.paused_queues.push(
+                    QueueName::parse(&name).map_err(|_| corrupt("a queue", name.as_bytes()))?,
+                );
             }
             settings.disabled_tasks.sort_unstable();
             settings.paused_queues.sort_unstable();
@@ -75,8 +85,11 @@ impl RedisBroker {
 
 fn consumer(bytes: &[u8]) -> Outcome<ConsumerInfo> {
     let text = crate::record::utf8(bytes)?;
-    let (seen, json) = text.split_once('\n').ok_or_else(|| corrupt("a consumer", bytes))?;
-    let mut consumer: ConsumerInfo = serde_json::from_str(json).map_err(|_| corrupt("a consumer", bytes))?;
+    let (seen, json) = text
+        .split_once('\n')
+        .ok_or_else(|| corrupt("a consumer", bytes))?;
+    let mut consumer: ConsumerInfo =
+        serde_json::from_str(json).map_err(|_| corrupt("a consumer", bytes))?;
     consumer.seen_at = instant(seen)?;
     Ok(consumer)
 }

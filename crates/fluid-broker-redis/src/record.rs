@@ -1,10 +1,9 @@
-//! Runs and attempts as the scripts give them.
+//! Runs as they were enqueued, as the scripts give them.
 
 use std::sync::Arc;
 
 use fluid_core::{
-    Attempt, AttemptOutcome, ConsumerId, JsonText, LeaseToken, Params, Priority, Progress, QueueName, RunError, RunId,
-    RunState, TaskName, TaskRun, Trigger,
+    ConsumerId, JsonText, Params, Priority, QueueName, RunId, RunState, TaskName, TaskRun, Trigger,
 };
 use jiff::Timestamp;
 
@@ -17,16 +16,26 @@ pub(crate) fn corrupt(what: &str, text: &[u8]) -> Fault {
 }
 
 pub(crate) fn instant(text: &str) -> Outcome<Timestamp> {
-    let micros: i64 = text.parse().map_err(|_| corrupt("an instant", text.as_bytes()))?;
-    Ok(Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 { Timestamp::MIN } else { Timestamp::MAX }))
+    let micros: i64 = text
+        .parse()
+        .map_err(|_| corrupt("an instant", text.as_bytes()))?;
+    Ok(
+        Timestamp::from_microsecond(micros).unwrap_or(if micros < 0 {
+            Timestamp::MIN
+        } else {
+            Timestamp::MAX
+        }),
+    )
 }
 
-fn number(text: &str) -> Outcome<u32> {
-    text.parse().map_err(|_| corrupt("a number", text.as_bytes()))
+pub(crate) fn number(text: &str) -> Outcome<u32> {
+    text.parse()
+        .map_err(|_| corrupt("a number", text.as_bytes()))
 }
 
 pub(crate) fn run_id(text: &str) -> Outcome<RunId> {
-    text.parse().map_err(|_| corrupt("a run's id", text.as_bytes()))
+    text.parse()
+        .map_err(|_| corrupt("a run's id", text.as_bytes()))
 }
 
 fn optional_id(text: &str) -> Outcome<Option<RunId>> {
@@ -105,20 +114,21 @@ impl Names {
         Ok(lane)
     }
 
-    fn consumer(&mut self, text: &str) -> Outcome<ConsumerId> {
+    pub(crate) fn consumer(&mut self, text: &str) -> Outcome<ConsumerId> {
         if let Some(known) = &self.consumer
             && known.as_str() == text
         {
             return Ok(known.clone());
         }
-        let consumer = ConsumerId::parse(text).map_err(|_| corrupt("a consumer", text.as_bytes()))?;
+        let consumer =
+            ConsumerId::parse(text).map_err(|_| corrupt("a consumer", text.as_bytes()))?;
         self.consumer = Some(consumer.clone());
         Ok(consumer)
     }
 }
 
 /// Takes text up to a separator off the front.
-fn until<'t>(text: &mut &'t str, separator: char) -> Outcome<&'t str> {
+pub(crate) fn until<'t>(text: &mut &'t str, separator: char) -> Outcome<&'t str> {
     let (field, rest) = text
         .split_once(separator)
         .ok_or_else(|| corrupt("a record", text.as_bytes()))?;
@@ -174,16 +184,21 @@ fn carried(id: RunId, text: &str, lane: Lane, created_at: Timestamp) -> Outcome<
     Ok(run)
 }
 
-/// Runs of a packet: which place the first has in it and their ids, the packet as it is kept, and what its runs carry.
-pub(crate) fn in_packet(slice: &[u8], index: &[u8], texts: &[u8], first: usize, names: &mut Names) -> Outcome<Vec<TaskRun>> {
-    let mut header = utf8(index)?;
-    let created_at = instant(until(&mut header, '\t')?)?;
-    until(&mut header, '\t')?;
-    let lane = names.lane(until(&mut header, '\n')?)?;
-    let size = header.len() / ID;
-    let ids = utf8(slice)?.as_bytes().chunks_exact(ID);
-    let (kind, texts) = utf8(texts)?.split_at_checked(1).ok_or_else(|| corrupt("a packet", texts))?;
-    let mut runs: Vec<TaskRun> = Vec::with_capacity(ids.len());
+/// Runs of a packet: their ids, when they were enqueued, their lane, and what they carry.
+pub(crate) fn in_packet(
+    ids: &[u8],
+    created_at: Timestamp,
+    lane: &str,
+    texts: &[u8],
+    names: &mut Names,
+) -> Outcome<Vec<TaskRun>> {
+    let lane = names.lane(lane)?;
+    let ids = utf8(ids)?.as_bytes().chunks_exact(ID);
+    let size = ids.len();
+    let (kind, texts) = utf8(texts)?
+        .split_at_checked(1)
+        .ok_or_else(|| corrupt("a packet", texts))?;
+    let mut runs: Vec<TaskRun> = Vec::with_capacity(size);
     for (place, id) in ids.enumerate() {
         let id = run_id(utf8(id)?)?;
         let run = match runs.first() {
@@ -194,7 +209,7 @@ pub(crate) fn in_packet(slice: &[u8], index: &[u8], texts: &[u8], first: usize, 
                 run
             }
             None if kind == "s" => carried(id, texts, lane.clone(), created_at)?,
-            _ => carried(id, text_in(texts, size, first + place)?, lane.clone(), created_at)?,
+            _ => carried(id, text_in(texts, size, place)?, lane.clone(), created_at)?,
         };
         runs.push(run);
     }
@@ -209,118 +224,13 @@ const END: usize = 8;
 fn text_in(texts: &str, size: usize, place: usize) -> Outcome<&str> {
     let fault = || corrupt("a packet", texts.as_bytes());
     let end = |place: usize| -> Outcome<usize> {
-        let digits = texts.get(place * END..(place + 1) * END).ok_or_else(fault)?;
+        let digits = texts
+            .get(place * END..(place + 1) * END)
+            .ok_or_else(fault)?;
         digits.parse().map_err(|_| fault())
     };
     let from = if place == 0 { 0 } else { end(place - 1)? };
-    texts.get(size * END + from..size * END + end(place)?).ok_or_else(fault)
-}
-
-/// What happened to a run since: fills it in. The token of its lease, whether its attempt goes on, and whether its last
-/// attempt ended with it.
-pub(crate) struct Course {
-    pub(crate) token: LeaseToken,
-    goes_on: bool,
-    ended_attempt: bool,
-}
-
-/// The length of the fields of a course that have a fixed one: state, token, flags, place.
-const FIXED: usize = 1 + 19 + 1 + 16;
-
-pub(crate) fn course(run: &mut TaskRun, bytes: &[u8], names: &mut Names) -> Outcome<Course> {
-    let fault = || corrupt("an attempt", bytes);
-    let text = utf8(bytes)?;
-    let (fixed, mut text) = text.split_at_checked(FIXED).ok_or_else(fault)?;
-    let letter = fixed.as_bytes()[0];
-    let token = fixed[1..20].parse().map_err(|_| fault())?;
-    let flags = u8::from_str_radix(&fixed[20..21], 16).map_err(|_| fault())?;
-    until(&mut text, '\t')?;
-    run.state = state(letter)?;
-    let due = until(&mut text, '\t')?;
-    if !due.is_empty() {
-        run.due_at = instant(due)?;
-    }
-    let started = until(&mut text, '\t')?;
-    run.started_at = if started.is_empty() { None } else { Some(instant(started)?) };
-    run.attempt = number(until(&mut text, '\t')?)?;
-    run.failures = number(until(&mut text, '\t')?)?;
-    run.interruptions = number(until(&mut text, '\t')?)?;
-    let consumer = until(&mut text, '\n')?;
-    run.consumer = if consumer.is_empty() { None } else { Some(names.consumer(consumer)?) };
-    run.cancel_requested = flags & 1 != 0;
-    while let Some(tag) = text.chars().next() {
-        text = &text[tag.len_utf8()..];
-        if tag == 'y' {
-            run.result = Some(JsonText::trusted(text));
-            break;
-        }
-        let line = until(&mut text, '\n')?;
-        match tag {
-            'z' => run.ended_at = Some(instant(line)?),
-            'e' => run.execution = Some(unescape(line).into_owned()),
-            'w' => run.waiting = Some(unescape(line).into_owned()),
-            'p' => run.progress = Some(serde_json::from_str::<Progress>(line).map_err(|_| fault())?),
-            'x' => run.error = Some(error(line)?),
-            _ => {}
-        }
-    }
-    Ok(Course {
-        token: LeaseToken::from_i64(token),
-        goes_on: matches!(letter, b'r' | b'o'),
-        ended_attempt: run.state.is_terminal() && flags & 8 == 0,
-    })
-}
-
-fn error(text: &str) -> Outcome<RunError> {
-    serde_json::from_str(text).map_err(|_| corrupt("an error", text.as_bytes()))
-}
-
-/// A run from both its records; the second is empty for one that never started.
-pub(crate) fn run(id: RunId, fixed: &[u8], att: &[u8], names: &mut Names) -> Outcome<(TaskRun, Option<Course>)> {
-    let mut run = enqueued(id, fixed, names)?;
-    let course = if att.is_empty() { None } else { Some(course(&mut run, att, names)?) };
-    Ok((run, course))
-}
-
-/// The current attempt of a run, or the one with which it ended.
-pub(crate) fn last_attempt(run: &TaskRun, course: &Course) -> Option<Attempt> {
-    if !course.goes_on && !course.ended_attempt {
-        return None;
-    }
-    let mut attempt = Attempt::running(run.attempt, run.consumer.clone()?, run.started_at?);
-    attempt.execution.clone_from(&run.execution);
-    attempt.outcome = match run.state {
-        RunState::Success => AttemptOutcome::Success,
-        RunState::Failure => AttemptOutcome::Failure,
-        RunState::Aborted => AttemptOutcome::Aborted,
-        RunState::Interrupted => AttemptOutcome::Interrupted,
-        _ => AttemptOutcome::Running,
-    };
-    if attempt.outcome != AttemptOutcome::Running {
-        attempt.ended_at = run.ended_at;
-        attempt.error.clone_from(&run.error);
-    }
-    Some(attempt)
-}
-
-/// An attempt that was followed by another one, or by a wait.
-pub(crate) fn past_attempt(bytes: &[u8], names: &mut Names) -> Outcome<Attempt> {
-    let mut text = utf8(bytes)?;
-    let number = number(until(&mut text, '\t')?)?;
-    let outcome = match until(&mut text, '\t')? {
-        "f" => AttemptOutcome::Failure,
-        "i" => AttemptOutcome::Interrupted,
-        "r" => AttemptOutcome::Released,
-        other => return Err(corrupt("an outcome", other.as_bytes())),
-    };
-    let started_at = instant(until(&mut text, '\t')?)?;
-    let ended_at = instant(until(&mut text, '\t')?)?;
-    let consumer = names.consumer(until(&mut text, '\t')?)?;
-    let execution = until(&mut text, '\n')?;
-    let mut attempt = Attempt::running(number, consumer, started_at);
-    attempt.execution = execution.strip_prefix('=').map(|place| unescape(place).into_owned());
-    attempt.ended_at = Some(ended_at);
-    attempt.outcome = outcome;
-    attempt.error = if text.is_empty() { None } else { Some(error(text)?) };
-    Ok(attempt)
+    texts
+        .get(size * END + from..size * END + end(place)?)
+        .ok_or_else(fault)
 }

@@ -39,6 +39,9 @@ pub(crate) fn micros(duration: Duration) -> u64 {
 /// With so many runs that have everything in common, what they have in common is kept once.
 const PACKET_FROM: usize = 8;
 
+/// A packet has so many at the most: some of it is copied with each claim.
+const PACKET_MOST: usize = 500;
+
 /// What the runs of a packet carry is read together, so it is not much in all.
 const PACKET_BYTES: usize = 64 * 1024;
 
@@ -59,7 +62,10 @@ impl Common {
             lane: lane(run),
             due: run.due,
             unique: run.unique.as_ref().map(|unique| {
-                let window = unique.window.map(micros).map_or_else(String::new, |window| window.to_string());
+                let window = unique
+                    .window
+                    .map(micros)
+                    .map_or_else(String::new, |window| window.to_string());
                 (format!("={}", escape(&unique.key)), window)
             }),
         }
@@ -92,7 +98,8 @@ impl Section {
     pub(crate) fn new(runs: &[NewRun], place: usize) -> Option<Self> {
         let first = runs.first()?;
         let common = Common::of(first);
-        let fits = first.due == Due::Now && first.concurrency_key.is_empty() && common.unique.is_none();
+        let fits =
+            first.due == Due::Now && first.concurrency_key.is_empty() && common.unique.is_none();
         let form = if fits && runs.len() >= PACKET_FROM {
             let mut ids = String::with_capacity(runs.len() * 36);
             for run in runs {
@@ -102,7 +109,11 @@ impl Section {
         } else {
             let alone = runs.iter().zip(place..).map(|(run, place)| {
                 let mut text = format!("{place:04}\n{}\n", common.lane);
-                write_text(&mut text, run, common.unique.as_ref().map_or("", |(key, _)| key));
+                write_text(
+                    &mut text,
+                    run,
+                    common.unique.as_ref().map_or("", |(key, _)| key),
+                );
                 (run.id.to_string(), text)
             });
             Form::Alone(alone.collect())
@@ -185,7 +196,10 @@ fn texts(runs: &[NewRun]) -> String {
         (ids, run.max_interruptions, &run.params)
     }
     let mut texts = String::new();
-    if runs.windows(2).all(|pair| carried(&pair[0]) == carried(&pair[1])) {
+    if runs
+        .windows(2)
+        .all(|pair| carried(&pair[0]) == carried(&pair[1]))
+    {
         texts.push('s');
         write_text(&mut texts, &runs[0], "");
         return texts;
@@ -221,7 +235,7 @@ pub(crate) fn sections(runs: &[NewRun]) -> Vec<Section> {
         bytes += runs[end - 1].params.expose().as_str().len();
         let goes_on = runs.get(end).is_some_and(|run| {
             let fits = bytes + run.params.expose().as_str().len() <= PACKET_BYTES;
-            fits && follows(&runs[begin], &runs[end - 1], run)
+            fits && end - begin < PACKET_MOST && follows(&runs[begin], &runs[end - 1], run)
         });
         if !goes_on {
             sections.extend(Section::new(&runs[begin..end], begin));

@@ -21,7 +21,7 @@ macro_rules! script {
 }
 
 script!(CANCEL, "base" "packs" "write" "record" "groups" "cancel");
-script!(CLAIM, "base" "packs" "write" "record" "groups" "claim");
+script!(CLAIM, "base" "packs" "write" "record" "groups" "claim" "claim_due" "claim_next" "claim_lease");
 script!(CONSUMERS, "base" "consumers");
 script!(END, "base" "packs" "write" "record" "groups" "end");
 script!(ENQUEUE, "base" "packs" "write" "insert" "enqueue");

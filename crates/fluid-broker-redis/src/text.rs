@@ -14,7 +14,9 @@ pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     let mut escaped = String::with_capacity(text.len() + 8);
     for c in text.chars() {
         match u8::try_from(c) {
-            Ok(byte) if byte.is_ascii() && !is_plain(byte) => escaped.push_str(&format!("%{byte:02x}")),
+            Ok(byte) if byte.is_ascii() && !is_plain(byte) => {
+                escaped.push_str(&format!("%{byte:02x}"));
+            }
             _ => escaped.push(c),
         }
     }

@@ -3,8 +3,7 @@
 //! Debian's packages are `redis-server` and `redis-sentinel`; certificates are made by `openssl`.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -54,7 +53,8 @@ impl RedisOptions {
     /// At most so much memory, and what happens beyond.
     #[must_use]
     pub fn memory(self, bytes: u64, policy: &str) -> Self {
-        self.line(&format!("maxmemory {bytes}")).line(&format!("maxmemory-policy {policy}"))
+        self.line(&format!("maxmemory {bytes}"))
+            .line(&format!("maxmemory-policy {policy}"))
     }
 
     /// It speaks TLS only, with a certificate for `127.0.0.1` and `localhost`.
@@ -113,8 +113,15 @@ impl RedisServer {
             lines.push("port 0".to_owned());
             lines.push(format!("tls-port {port}"));
             lines.push("tls-auth-clients no".to_owned());
-            for (name, file) in [("cert", "server.pem"), ("key", "server.key"), ("ca-cert", "ca.pem")] {
-                lines.push(format!("tls-{name}-file {}", server.folder().join(file).display()));
+            for (name, file) in [
+                ("cert", "server.pem"),
+                ("key", "server.key"),
+                ("ca-cert", "ca.pem"),
+            ] {
+                lines.push(format!(
+                    "tls-{name}-file {}",
+                    server.folder().join(file).display()
+                ));
             }
         } else {
             lines.push(format!("port {port}"));
@@ -149,7 +156,8 @@ impl RedisServer {
 
     /// The same for servers that live as long as the program: their folder is removed after it.
     pub fn keep(self) -> anyhow::Result<&'static Self> {
-        drop(keeper::remove_at_the_end(self.folder())?.stdin.map(Box::new).map(Box::leak));
+        // Its input stays open until this program ends.
+        Box::leak(Box::new(keeper::remove_at_the_end(self.folder())?));
         Ok(Box::leak(Box::new(self)))
     }
 
@@ -187,11 +195,20 @@ impl RedisServer {
         if self.process.is_some() {
             return Ok(());
         }
-        let log = fs::File::options().append(true).create(true).open(self.folder().join("log"))?;
+        let log = fs::File::options()
+            .append(true)
+            .create(true)
+            .open(self.folder().join("log"))?;
         let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "--", self.program]).arg(self.config());
-        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        let process = keeper::spawn(command).with_context(|| format!("starting {}: is it installed?", self.program))?;
+        command
+            .args(["--pdeathsig", "KILL", "--", self.program])
+            .arg(self.config());
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log);
+        let process = keeper::spawn(command)
+            .with_context(|| format!("starting {}: is it installed?", self.program))?;
         self.process = Some(process);
         self.wait()
     }
@@ -204,9 +221,19 @@ impl RedisServer {
             if answered.contains("PONG") || answered.contains("NOPERM") {
                 return Ok(());
             }
-            let ended = self.process.as_mut().map(Child::try_wait).transpose()?.flatten();
+            let ended = self
+                .process
+                .as_mut()
+                .map(Child::try_wait)
+                .transpose()?
+                .flatten();
             ensure!(ended.is_none(), "{} ended: {}", self.program, self.log());
-            ensure!(Instant::now() < deadline, "{} did not answer: {}", self.program, self.log());
+            ensure!(
+                Instant::now() < deadline,
+                "{} did not answer: {}",
+                self.program,
+                self.log()
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -239,21 +266,38 @@ impl RedisServer {
     /// Runs a command by `redis-cli`, as the default user; what it prints.
     pub fn cli(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let mut command = Command::new("redis-cli");
-        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "--no-auth-warning"]);
+        command.args([
+            "-h",
+            "127.0.0.1",
+            "-p",
+            &self.port.to_string(),
+            "--no-auth-warning",
+        ]);
         if self.tls {
             command.arg("--tls").arg("--cacert").arg(self.ca());
         }
         if let Some(password) = &self.password {
             command.args(["-a", password]);
         }
-        let output = command.args(arguments).stdin(Stdio::null()).output().context("redis-cli is missing")?;
-        Ok(String::from_utf8_lossy(&output.stdout).trim_end().to_owned())
+        let output = command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .context("redis-cli is missing")?;
+        Ok(String::from_utf8_lossy(&output.stdout)
+            .trim_end()
+            .to_owned())
     }
 
     /// A field of `INFO`.
     pub fn info(&self, field: &str) -> anyhow::Result<String> {
         let info = self.cli(&["INFO", "everything"])?;
-        let line = info.lines().find_map(|line| line.trim_end().strip_prefix(field)?.strip_prefix(':').map(str::to_owned));
+        let line = info.lines().find_map(|line| {
+            line.trim_end()
+                .strip_prefix(field)?
+                .strip_prefix(':')
+                .map(str::to_owned)
+        });
         line.with_context(|| format!("INFO has no {field}"))
     }
 
@@ -299,106 +343,25 @@ fn make_certificates(folder: &Path) -> anyhow::Result<()> {
             .current_dir(folder)
             .output()
             .context("openssl is missing")?;
-        ensure!(output.status.success(), "openssl: {}", String::from_utf8_lossy(&output.stderr));
+        ensure!(
+            output.status.success(),
+            "openssl: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         Ok(())
     };
-    fs::write(folder.join("names"), "subjectAltName=IP:127.0.0.1,DNS:localhost\n")?;
+    fs::write(
+        folder.join("names"),
+        "subjectAltName=IP:127.0.0.1,DNS:localhost\n",
+    )?;
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes";
-    openssl(&format!("req -x509 {key} -days 1 -subj /CN=fluid-test-ca -keyout ca.key -out ca.pem"))?;
-    openssl(&format!("req {key} -subj /CN=fluid-test -keyout server.key -out server.csr"))?;
+    openssl(&format!(
+        "req -x509 {key} -days 1 -subj /CN=fluid-test-ca -keyout ca.key -out ca.pem"
+    ))?;
+    openssl(&format!(
+        "req {key} -subj /CN=fluid-test -keyout server.key -out server.csr"
+    ))?;
     openssl(
         "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 1 -extfile names -out server.pem",
     )
-}
-
-/// Stands between a client and a server, and cuts connections at will.
-#[derive(Debug)]
-pub struct Proxy {
-    port: u16,
-    rule: std::sync::Arc<std::sync::Mutex<Cut>>,
-}
-
-/// What a [`Proxy`] does with what the server answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cut {
-    /// It passes everything on.
-    Nothing,
-    /// It drops the next answer, or what else comes from the server, and the connection with it; then it passes on.
-    NextAnswer,
-    /// It drops each answer and its connection.
-    EveryAnswer,
-}
-
-impl Proxy {
-    /// A proxy before the server at this port.
-    pub fn start(to: u16) -> anyhow::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let port = listener.local_addr()?.port();
-        let rule = std::sync::Arc::new(std::sync::Mutex::new(Cut::Nothing));
-        let shared = rule.clone();
-        std::thread::spawn(move || {
-            for client in listener.incoming().flatten() {
-                let Ok(server) = TcpStream::connect(("127.0.0.1", to)) else {
-                    continue;
-                };
-                let (Ok(from_client), Ok(from_server)) = (client.try_clone(), server.try_clone()) else {
-                    continue;
-                };
-                let rule = shared.clone();
-                std::thread::spawn(move || pass(from_client, &server, |_| true));
-                std::thread::spawn(move || {
-                    pass(from_server, &client, |answer| may_pass(&rule, answer));
-                });
-            }
-        });
-        Ok(Self { port, rule })
-    }
-
-    /// Its port on 127.0.0.1.
-    pub fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// What it does from now on.
-    pub fn cut(&self, what: Cut) {
-        if let Ok(mut rule) = self.rule.lock() {
-            *rule = what;
-        }
-    }
-
-    /// What it does now.
-    pub fn rule(&self) -> Cut {
-        self.rule.lock().map_or(Cut::Nothing, |rule| *rule)
-    }
-}
-
-fn may_pass(rule: &std::sync::Mutex<Cut>, answer: &[u8]) -> bool {
-    let Ok(mut rule) = rule.lock() else {
-        return true;
-    };
-    // Errors are no answers to what was asked: the script that is not known yet, say.
-    if answer.starts_with(b"-") {
-        return true;
-    }
-    match *rule {
-        Cut::Nothing => true,
-        Cut::NextAnswer => {
-            *rule = Cut::Nothing;
-            false
-        }
-        Cut::EveryAnswer => false,
-    }
-}
-
-/// Passes bytes on until one side closes, or until `may` says no; then both are closed.
-fn pass(mut from: TcpStream, mut to: &TcpStream, may: impl Fn(&[u8]) -> bool) {
-    let mut buffer = vec![0; 1 << 16];
-    while let Ok(read) = from.read(&mut buffer) {
-        if read == 0 || !may(&buffer[..read]) || to.write_all(&buffer[..read]).is_err() {
-            break;
-        }
-    }
-    for side in [&from, to] {
-        let _ = side.shutdown(std::net::Shutdown::Both);
-    }
 }

@@ -5,24 +5,26 @@
 -- duplicates; none at all when all were inserted.
 local answers, first = {}, {}
 
--- Whether a run may be known whose id is between these. If not, none of a packet needs to be looked for.
-local function overlaps(largest, smallest)
-  if #call('ZRANGEBYLEX', P .. 'ids', '[' .. smallest, '[' .. largest, 'LIMIT', 0, 1) > 0 then return true end
-  local spans = call('ZRANGEBYLEX', P .. 'spans', '[' .. smallest, '[' .. bound(largest), 'LIMIT', 0, 8)
-  for i = 1, #spans do
-    if sub(spans[i], 37, 72) <= largest then return true end
+-- Whether one of these is known. Only what is known between the smallest and the largest of them is looked at, and mostly
+-- there is nothing.
+local function any_known(ids, largest, smallest)
+  local between = {}
+  for _, id in ipairs(call('ZRANGEBYLEX', P .. 'ids', '[' .. smallest, '[' .. largest)) do between[id] = true end
+  for _, span in ipairs(call('ZRANGEBYLEX', P .. 'spans', '[' .. smallest, '[' .. bound(largest))) do
+    local p = sub(span, 37, 72) <= largest and packet(sub(span, 73))
+    for i = 1, p and #p.ids or 0, ID do between[sub(p.ids, i, i + ID - 1)] = true end
   end
-  return #spans == 8
+  if next(between) == nil then return false end
+  for i = 1, #ids, ID do
+    if between[sub(ids, i, i + ID - 1)] then return true end
+  end
+  return false
 end
 
 -- Inserts a packet, unless one of its runs is known.
 local function insert_packet(l, size, first_place, ids, texts)
   local largest, smallest = sub(ids, -ID), sub(ids, 1, ID)
-  if overlaps(largest, smallest) then
-    for i = 1, #ids, ID do
-      if is_known(sub(ids, i, i + ID - 1)) then return false end
-    end
-  end
+  if any_known(ids, largest, smallest) then return false end
   local name = batch .. first_place
   call('HSET', P .. 'index', name, NOW .. '\t' .. largest .. smallest .. '\t' .. l.text .. '\n' .. ids)
   call('HSET', P .. 'texts', name, texts)

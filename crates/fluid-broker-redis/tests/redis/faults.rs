@@ -11,7 +11,9 @@ use fluid_test_servers::redis::RedisOptions as ServerOptions;
 use crate::stage::{insist, new_runs, open, server, shared, successes, task, wish_for};
 
 async fn refused(url: &str) -> BrokerError {
-    let error = RedisBroker::open(RedisOptions::from_url(url).unwrap()).await.unwrap_err();
+    let error = RedisBroker::open(RedisOptions::from_url(url).unwrap())
+        .await
+        .unwrap_err();
     let told = format!("{error} {error:?}");
     assert!(!told.contains("hunter2"), "{told}");
     error
@@ -29,22 +31,41 @@ fn check(error: &BrokerError, transient: bool, hints: &[&str]) {
 async fn nobody_there_is_told_at_once() {
     let since = std::time::Instant::now();
     let error = refused("redis://127.0.0.1:1").await;
-    assert!(matches!(error, BrokerError::Unreachable { .. }), "{error:?}");
+    assert!(
+        matches!(error, BrokerError::Unreachable { .. }),
+        "{error:?}"
+    );
     check(&error, true, &["redis://127.0.0.1:1", "refused"]);
     assert!(since.elapsed().as_secs() < 5);
 }
 
 #[tokio::test]
 async fn wrong_logins_are_told_from_missing_ones() {
-    let server = server(&ServerOptions::new().password("secret").user("anna", "on >secret ~* &* +@all"));
+    let server = server(
+        &ServerOptions::new()
+            .password("secret")
+            .user("anna", "on >secret ~* &* +@all"),
+    );
     let at = |login: &str| format!("redis://{login}127.0.0.1:{}", server.port());
-    check(&refused(&at("")).await, false, &["asks for a password", "user:password@"]);
+    check(
+        &refused(&at("")).await,
+        false,
+        &["asks for a password", "user:password@"],
+    );
     for login in [":hunter2@", "anna:hunter2@", "nobody:hunter2@"] {
-        check(&refused(&at(login)).await, false, &["refused the user or password"]);
+        check(
+            &refused(&at(login)).await,
+            false,
+            &["refused the user or password"],
+        );
     }
     open(&at("anna:secret@")).await;
     let none = shared().url().replace("redis://", "redis://anna:hunter2@");
-    check(&refused(&none).await, false, &["refused the user or password"]);
+    check(
+        &refused(&none).await,
+        false,
+        &["refused the user or password"],
+    );
 }
 
 #[tokio::test]
@@ -56,7 +77,11 @@ async fn a_user_who_may_too_little_hears_what() {
 
 #[tokio::test]
 async fn a_database_that_is_not_there_is_told() {
-    check(&refused(&format!("{}/99", shared().url())).await, false, &["no such database", "databases"]);
+    check(
+        &refused(&format!("{}/99", shared().url())).await,
+        false,
+        &["no such database", "databases"],
+    );
 }
 
 #[tokio::test]
@@ -94,7 +119,10 @@ fn impostor(version: &'static str) -> u16 {
             let asked = BufReader::new(answers.try_clone().unwrap());
             for line in asked.lines().map_while(Result::ok) {
                 let answer = match line.as_str() {
-                    "HELLO" => format!("*4\r\n$7\r\nversion\r\n${}\r\n{version}\r\n$4\r\nrole\r\n$6\r\nmaster\r\n", version.len()),
+                    "HELLO" => format!(
+                        "*4\r\n$7\r\nversion\r\n${}\r\n{version}\r\n$4\r\nrole\r\n$6\r\nmaster\r\n",
+                        version.len()
+                    ),
                     "CLIENT" => "+OK\r\n".to_owned(),
                     _ => continue,
                 };
@@ -117,9 +145,21 @@ async fn a_server_that_is_too_old_is_told_with_its_version() {
 async fn keys_of_a_newer_fluid_are_left_alone() {
     let server = server(&ServerOptions::new());
     open(&server.url()).await;
-    server.cli(&["HSET", "{fluid}:meta", "schema", "99"]).unwrap();
+    server
+        .cli(&["HSET", "{fluid}:meta", "schema", "99"])
+        .unwrap();
     let error = refused(&server.url()).await;
-    assert!(matches!(error, BrokerError::SchemaTooNew { found: 99, supported: 1, .. }), "{error:?}");
+    assert!(
+        matches!(
+            error,
+            BrokerError::SchemaTooNew {
+                found: 99,
+                supported: 1,
+                ..
+            }
+        ),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
@@ -133,7 +173,9 @@ async fn a_key_of_another_type_is_damage() {
 
 fn large_runs(count: usize) -> Vec<NewRun> {
     let params = Params::stored(JsonText::trusted(format!("{:?}", "x".repeat(40_000))), []);
-    (0..count).map(|_| NewRun::new(task("a"), params.clone())).collect()
+    (0..count)
+        .map(|_| NewRun::new(task("a"), params.clone()))
+        .collect()
 }
 
 #[tokio::test]
@@ -153,14 +195,20 @@ async fn when_memory_is_used_up_nothing_comes_in_and_what_is_there_can_end() {
     };
     assert!(matches!(error, BrokerError::Full { .. }), "{error:?}");
     check(&error, true, &["maxmemory", "purge"]);
-    assert_eq!(broker.stats().await.unwrap().count(RunState::Queued), inside);
+    assert_eq!(
+        broker.stats().await.unwrap().count(RunState::Queued),
+        inside
+    );
 
     let claimed = broker.claim(wish_for("a", 50)).await.unwrap().runs;
     assert_eq!(claimed.len(), 50);
     broker.finish(successes(&claimed)).await.unwrap();
     assert_eq!(broker.purge(RunFilter::default(), 100).await.unwrap(), 50);
     insist(|| broker.enqueue(large_runs(3))).await;
-    assert_eq!(broker.stats().await.unwrap().count(RunState::Queued), inside - 50 + 3);
+    assert_eq!(
+        broker.stats().await.unwrap().count(RunState::Queued),
+        inside - 50 + 3
+    );
 }
 
 #[tokio::test]
@@ -169,19 +217,28 @@ async fn a_server_that_can_not_write_to_its_disk_is_told_and_waited_for() {
     let disk = folder.path().join("disk");
     std::fs::create_dir(&disk).unwrap();
     let directory = format!("dir {}", disk.display());
-    let options = ServerOptions::new().line("save 900 1").line(&directory).line("enable-protected-configs yes");
+    let options = ServerOptions::new()
+        .line("save 900 1")
+        .line(&directory)
+        .line("enable-protected-configs yes");
     let server = server(&options);
     let broker = open(&server.url()).await;
     std::fs::remove_dir_all(&disk).unwrap();
     server.cli(&["BGSAVE"]).unwrap();
-    server.wait_for(&["INFO", "persistence"], "rdb_last_bgsave_status:err").unwrap();
+    server
+        .wait_for(&["INFO", "persistence"], "rdb_last_bgsave_status:err")
+        .unwrap();
     let error = broker.enqueue(new_runs("a", 1)).await.unwrap_err();
     assert!(matches!(error, BrokerError::Full { .. }), "{error:?}");
     check(&error, true, &["can't write to its own disk"]);
     std::fs::create_dir(&disk).unwrap();
-    server.cli(&["CONFIG", "SET", "dir", disk.to_str().unwrap()]).unwrap();
+    server
+        .cli(&["CONFIG", "SET", "dir", disk.to_str().unwrap()])
+        .unwrap();
     server.cli(&["BGSAVE"]).unwrap();
-    server.wait_for(&["INFO", "persistence"], "rdb_last_bgsave_status:ok").unwrap();
+    server
+        .wait_for(&["INFO", "persistence"], "rdb_last_bgsave_status:ok")
+        .unwrap();
     broker.enqueue(new_runs("a", 1)).await.unwrap();
 }
 
@@ -189,11 +246,17 @@ async fn a_server_that_can_not_write_to_its_disk_is_told_and_waited_for() {
 async fn a_password_that_changes_is_waited_for() {
     let server = server(&ServerOptions::new());
     let broker = open(&server.url()).await;
-    server.cli(&["CONFIG", "SET", "requirepass", "secret"]).unwrap();
-    server.cli(&["-a", "secret", "CLIENT", "KILL", "TYPE", "normal"]).unwrap();
+    server
+        .cli(&["CONFIG", "SET", "requirepass", "secret"])
+        .unwrap();
+    server
+        .cli(&["-a", "secret", "CLIENT", "KILL", "TYPE", "normal"])
+        .unwrap();
     let error = broker.enqueue(new_runs("a", 1)).await.unwrap_err();
     check(&error, true, &["asks for a password"]);
-    server.cli(&["-a", "secret", "CONFIG", "SET", "requirepass", ""]).unwrap();
+    server
+        .cli(&["-a", "secret", "CONFIG", "SET", "requirepass", ""])
+        .unwrap();
     insist(|| broker.enqueue(new_runs("a", 1))).await;
 }
 
@@ -214,7 +277,10 @@ impl Write for Said {
 async fn said_on_opening(options: &ServerOptions) -> String {
     let said = Said::default();
     let writer = said.clone();
-    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).with_ansi(false).finish();
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
     let server = server(options);
     open(&server.url()).await;
@@ -225,8 +291,17 @@ async fn said_on_opening(options: &ServerOptions) -> String {
 #[tokio::test]
 async fn a_server_that_may_lose_runs_is_warned_of() {
     let said = said_on_opening(&ServerOptions::new().memory(100 << 20, "allkeys-lru")).await;
-    assert!(said.contains("WARN") && said.contains("set maxmemory-policy to noeviction"), "{said}");
-    assert!(said.contains("allkeys-lru") && said.contains("append-only file is off"), "{said}");
+    assert!(
+        said.contains("WARN") && said.contains("set maxmemory-policy to noeviction"),
+        "{said}"
+    );
+    assert!(
+        said.contains("allkeys-lru") && said.contains("append-only file is off"),
+        "{said}"
+    );
     let said = said_on_opening(&ServerOptions::new().append_only()).await;
-    assert!(!said.contains("WARN") && !said.contains("append-only"), "{said}");
+    assert!(
+        !said.contains("WARN") && !said.contains("append-only"),
+        "{said}"
+    );
 }

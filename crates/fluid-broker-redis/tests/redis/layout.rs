@@ -1,6 +1,8 @@
 //! Where keys lie, and how often the server is asked.
 
-use fluid_core::{Broker, DEFAULT_LEASE, LogBatch, LogLine, LogStream, Progress, Report, RunFilter, Tick};
+use fluid_core::{
+    Broker, DEFAULT_LEASE, LogBatch, LogLine, LogStream, Progress, Report, RunFilter, Tick,
+};
 use fluid_test_servers::redis::{RedisOptions as ServerOptions, RedisServer};
 
 use crate::stage::{lease, new_runs, open, server, successes, task, whole_life, wish_for};
@@ -9,8 +11,11 @@ use crate::stage::{lease, new_runs, open, server, successes, task, whole_life, w
 fn scripts(server: &RedisServer) -> u64 {
     let stats = server.cli(&["INFO", "commandstats"]).unwrap();
     let of = |name: &str| -> u64 {
-        let line = stats.lines().find(|line| line.starts_with(&format!("cmdstat_{name}:")));
-        let calls = line.and_then(|line| line.split_once("calls=")?.1.split(',').next()?.parse().ok());
+        let line = stats
+            .lines()
+            .find(|line| line.starts_with(&format!("cmdstat_{name}:")));
+        let calls =
+            line.and_then(|line| line.split_once("calls=")?.1.split(',').next()?.parse().ok());
         calls.unwrap_or(0)
     };
     let scripts = of("eval") + of("evalsha");
@@ -43,26 +48,39 @@ async fn whole_life_of_many(broker: &dyn Broker, server: &RedisServer) -> Vec<(&
     assert_eq!(claimed.len(), 500);
     asked.push(("claim", scripts(server)));
     let leases = claimed.iter().map(lease);
-    broker.extend(leases.clone().collect(), DEFAULT_LEASE).await.unwrap();
+    broker
+        .extend(leases.clone().collect(), DEFAULT_LEASE)
+        .await
+        .unwrap();
     asked.push(("extend", scripts(server)));
     let report = |lease| {
         let mut report = Report::new(lease);
         report.progress = Some(Progress::new(0.5, ""));
         report
     };
-    broker.report(leases.clone().map(report).collect()).await.unwrap();
+    broker
+        .report(leases.clone().map(report).collect())
+        .await
+        .unwrap();
     asked.push(("report", scripts(server)));
     let line = LogLine {
         at: jiff::Timestamp::UNIX_EPOCH,
         stream: LogStream::Stdout,
         text: "hello".to_owned(),
     };
-    let logs = claimed.iter().map(|(run, _)| LogBatch { run: run.id, attempt: 1, lines: vec![line.clone(); 3] });
+    let logs = claimed.iter().map(|(run, _)| LogBatch {
+        run: run.id,
+        attempt: 1,
+        lines: vec![line.clone(); 3],
+    });
     broker.append_logs(logs.collect()).await.unwrap();
     asked.push(("append_logs", scripts(server)));
     let (reported, ended) = claimed.split_at(100);
     let reports = reported.iter().map(|one| report(lease(one))).collect();
-    broker.report_and_finish(reports, successes(ended)).await.unwrap();
+    broker
+        .report_and_finish(reports, successes(ended))
+        .await
+        .unwrap();
     asked.push(("report_and_finish", scripts(server)));
     broker.finish(successes(reported)).await.unwrap();
     asked.push(("finish", scripts(server)));
@@ -126,9 +144,19 @@ async fn a_claim_costs_the_same_however_many_wait() {
         let stats = server.cli(&["INFO", "commandstats"]).unwrap();
         let calls: u64 = stats
             .lines()
-            .filter_map(|line| line.split_once("calls=")?.1.split(',').next()?.parse::<u64>().ok())
+            .filter_map(|line| {
+                line.split_once("calls=")?
+                    .1
+                    .split(',')
+                    .next()?
+                    .parse::<u64>()
+                    .ok()
+            })
             .sum();
         costs.push(calls);
     }
-    assert!(costs[1] <= costs[0] + costs[0] / 5, "commands for 20 claims: {costs:?}");
+    assert!(
+        costs[1] <= costs[0] + costs[0] / 5,
+        "commands for 20 claims: {costs:?}"
+    );
 }

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use fluid_broker_redis::RedisBroker;
 use fluid_core::{
-    Broker, ClaimRequest, ConsumerId, DEFAULT_LEASE, Due, ErrorKind, Finish, JsonText, LeaseRef, NewRun, Params, Priority,
-    Progress, QueueName, RateExceeded, RateLimit, Report, RunError, RunFilter, RunId, RunState, TaskLimits, Unique,
+    Broker, ClaimRequest, ConsumerId, DEFAULT_LEASE, Due, ErrorKind, Finish, JsonText, LeaseRef,
+    NewRun, Params, Priority, Progress, QueueName, RateExceeded, RateLimit, Report, RunError,
+    RunFilter, RunId, RunState, TaskLimits, Unique,
 };
 use fluid_scheduler::MemoryBroker;
 use fluid_testing::ManualClock;
@@ -69,8 +70,13 @@ impl Pair {
         let own_params = self.dice.one_in(3);
         let mut runs: Vec<NewRun> = (0..size)
             .map(|n| {
-                let params = if own_params { format!("{{\"n\": {n}, \"ü\":\"%\\t\"}}") } else { "{}".to_owned() };
-                let mut run = NewRun::new(task(name), Params::stored(JsonText::trusted(params), []));
+                let params = if own_params {
+                    format!("{{\"n\": {n}, \"ü\":\"%\\t\"}}")
+                } else {
+                    "{}".to_owned()
+                };
+                let mut run =
+                    NewRun::new(task(name), Params::stored(JsonText::trusted(params), []));
                 if !alike {
                     self.vary(&mut run);
                 }
@@ -95,7 +101,9 @@ impl Pair {
         run.concurrency_key = ["", "x", "y/z"][self.dice.roll(3)].into();
         run.max_interruptions = u32::try_from(self.dice.roll(3)).unwrap();
         run.due = match self.dice.roll(4) {
-            0 => Due::After(Duration::from_secs(u64::try_from(self.dice.roll(60)).unwrap())),
+            0 => Due::After(Duration::from_secs(
+                u64::try_from(self.dice.roll(60)).unwrap(),
+            )),
             _ => Due::Now,
         };
         if self.dice.one_in(3) {
@@ -180,7 +188,9 @@ impl Pair {
             filter.parent = self.ids.first().copied();
         }
         if self.dice.one_in(6) && !self.ids.is_empty() {
-            filter.ids = (0..3).map(|_| self.ids[self.dice.roll(self.ids.len())]).collect();
+            filter.ids = (0..3)
+                .map(|_| self.ids[self.dice.roll(self.ids.len())])
+                .collect();
         }
         filter
     }
@@ -197,18 +207,30 @@ impl Pair {
                 let some = self.some_leases();
                 let alike = !self.dice.one_in(3);
                 let first = Finish::Success(JsonText::null());
-                let ends: Vec<Finish> = some.iter().map(|_| if alike { first.clone() } else { self.finish() }).collect();
+                let ends: Vec<Finish> = some
+                    .iter()
+                    .map(|_| if alike { first.clone() } else { self.finish() })
+                    .collect();
                 let batch = |of: fn(&(LeaseRef, LeaseRef)) -> LeaseRef| {
-                    some.iter().map(of).zip(ends.iter().cloned()).collect::<Vec<_>>()
+                    some.iter()
+                        .map(of)
+                        .zip(ends.iter().cloned())
+                        .collect::<Vec<_>>()
                 };
                 let expected = self.memory.finish(batch(|pair| pair.0)).await.unwrap();
-                assert_eq!(self.redis.finish(batch(|pair| pair.1)).await.unwrap(), expected);
+                assert_eq!(
+                    self.redis.finish(batch(|pair| pair.1)).await.unwrap(),
+                    expected
+                );
             }
             9 => {
                 let some = self.some_leases();
                 let (memory, redis) = some.iter().copied().unzip();
                 let expected = self.memory.extend(memory, DEFAULT_LEASE).await.unwrap();
-                assert_eq!(self.redis.extend(redis, DEFAULT_LEASE).await.unwrap(), expected);
+                assert_eq!(
+                    self.redis.extend(redis, DEFAULT_LEASE).await.unwrap(),
+                    expected
+                );
             }
             10 => {
                 for (memory, redis) in self.some_leases() {
@@ -232,7 +254,11 @@ impl Pair {
             12 => {
                 let filter = self.filter();
                 let expected = self.memory.purge(filter.clone(), 1000).await.unwrap();
-                assert_eq!(self.redis.purge(filter.clone(), 1000).await.unwrap(), expected, "{filter:?}");
+                assert_eq!(
+                    self.redis.purge(filter.clone(), 1000).await.unwrap(),
+                    expected,
+                    "{filter:?}"
+                );
             }
             13 => {
                 let seconds = [1, 5, 31][self.dice.roll(3)];
@@ -251,7 +277,13 @@ impl Pair {
         let request = self.request();
         let expected = self.memory.claim(request.clone()).await.unwrap();
         let claimed = self.redis.claim(request).await.unwrap();
-        let runs = |claimed: &fluid_core::Claimed| claimed.runs.iter().map(|(run, _)| run.clone()).collect::<Vec<_>>();
+        let runs = |claimed: &fluid_core::Claimed| {
+            claimed
+                .runs
+                .iter()
+                .map(|(run, _)| run.clone())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(runs(&claimed), runs(&expected));
         assert_eq!((claimed.next, claimed.now), (expected.next, expected.now));
         for ((run, memory), (_, redis)) in expected.runs.iter().zip(&claimed.runs) {
@@ -274,10 +306,19 @@ impl Pair {
                 break;
             }
         }
-        assert_eq!(self.redis.stats().await.unwrap(), self.memory.stats().await.unwrap());
+        assert_eq!(
+            self.redis.stats().await.unwrap(),
+            self.memory.stats().await.unwrap()
+        );
         for run in self.ids.clone() {
-            assert_eq!(self.redis.get(run).await.unwrap(), self.memory.get(run).await.unwrap());
-            assert_eq!(self.redis.attempts(run).await.unwrap(), self.memory.attempts(run).await.unwrap());
+            assert_eq!(
+                self.redis.get(run).await.unwrap(),
+                self.memory.get(run).await.unwrap()
+            );
+            assert_eq!(
+                self.redis.attempts(run).await.unwrap(),
+                self.memory.attempts(run).await.unwrap()
+            );
         }
     }
 
@@ -312,9 +353,17 @@ impl Pair {
         }
         let unfinished: u64 = [RunState::Scheduled, RunState::Queued, RunState::Running]
             .iter()
-            .map(|state| futures_util::FutureExt::now_or_never(self.memory.stats()).unwrap().unwrap().count(*state))
+            .map(|state| {
+                futures_util::FutureExt::now_or_never(self.memory.stats())
+                    .unwrap()
+                    .unwrap()
+                    .count(*state)
+            })
             .sum();
-        self.redis.purge(RunFilter::default(), 100_000).await.unwrap();
+        self.redis
+            .purge(RunFilter::default(), 100_000)
+            .await
+            .unwrap();
         if unfinished > 0 {
             return;
         }
@@ -322,16 +371,29 @@ impl Pair {
         assert_eq!(counts, BTreeMap::new());
         let prefix = self.redis.describe();
         let prefix = prefix.split_once("prefix=").unwrap().1;
-        let keys = shared().cli(&["--scan", "--pattern", &format!("{{{prefix}}}:*")]).unwrap();
-        let mut left: Vec<_> = keys.lines().map(|key| key.rsplit(':').next().unwrap().to_owned()).collect();
-        left.retain(|key| !matches!(key.as_str(), "meta" | "rates") && !key.starts_with("claim/") && !key.contains("open"));
+        let keys = shared()
+            .cli(&["--scan", "--pattern", &format!("{{{prefix}}}:*")])
+            .unwrap();
+        let mut left: Vec<_> = keys
+            .lines()
+            .map(|key| key.rsplit(':').next().unwrap().to_owned())
+            .collect();
+        left.retain(|key| {
+            !matches!(key.as_str(), "meta" | "rates")
+                && !key.starts_with("claim/")
+                && !key.contains("open")
+        });
         assert_eq!(left, Vec::<String>::new());
     }
 }
 
 #[test]
 fn any_sequence_of_calls_is_answered_as_by_the_broker_in_memory() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse::<u64>().ok());
+    let number = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .and_then(|value| value.parse::<u64>().ok())
+    };
     let seeds = match number("FLUID_SEED") {
         Some(seed) => seed..seed + 1,
         None => 1..1 + number("FLUID_SEEDS").unwrap_or(40),

@@ -24,7 +24,10 @@ async fn a_server_that_is_killed_and_started_again_keeps_what_it_took() {
         assert!(error.is_transient(), "{error}");
         server.restart().unwrap();
         let finished = insist(|| broker.finish(successes(&claimed))).await;
-        assert_eq!(finished, vec![Finished::Written(RunState::Success); claimed.len()]);
+        assert_eq!(
+            finished,
+            vec![Finished::Written(RunState::Success); claimed.len()]
+        );
     }
     let stats = broker.stats().await.unwrap();
     let all: u64 = stats.tasks[&task("a")].values().sum();
@@ -40,7 +43,11 @@ async fn a_server_that_stands_still_is_waited_for_and_does_nothing_twice() {
     server.stop().unwrap();
     // Each try is left in the server's buffer, and all are carried out once it goes on.
     let error = broker.claim(wish_for("a", 10)).await.unwrap_err();
-    assert!(error.is_transient() && error.to_string().contains("did not answer") || error.to_string().contains("greeted"), "{error}");
+    assert!(
+        error.is_transient() && error.to_string().contains("did not answer")
+            || error.to_string().contains("greeted"),
+        "{error}"
+    );
     server.go_on().unwrap();
     let claimed = insist(|| broker.claim(wish_for("a", 10))).await.runs;
     let stats = broker.stats().await.unwrap();
@@ -54,7 +61,12 @@ async fn a_listener_hears_that_it_may_have_missed_something() {
     let mut server = server(&ServerOptions::new().append_only());
     let broker = open(&server.url()).await;
     let mut events = broker.subscribe();
-    let mut hear = async || tokio::time::timeout(Duration::from_secs(20), events.recv()).await.unwrap().unwrap();
+    let mut hear = async || {
+        tokio::time::timeout(Duration::from_secs(20), events.recv())
+            .await
+            .unwrap()
+            .unwrap()
+    };
     assert_eq!(hear().await, Event::Changed);
     server.kill().unwrap();
     server.restart().unwrap();
@@ -63,7 +75,13 @@ async fn a_listener_hears_that_it_may_have_missed_something() {
     let runs = new_runs("a", 1);
     let run = runs[0].id;
     other.enqueue(runs).await.unwrap();
-    assert_eq!(hear().await, Event::Enqueued { run, task: task("a") });
+    assert_eq!(
+        hear().await,
+        Event::Enqueued {
+            run,
+            task: task("a")
+        }
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,10 +90,16 @@ async fn each_event_is_heard_once_by_oneself_and_once_by_others() {
     let (broker, other) = (open(&url).await, open(&url).await);
     let (mut own, mut others) = (broker.subscribe(), other.subscribe());
     let hear = async |events: &mut tokio::sync::broadcast::Receiver<Event>| {
-        tokio::time::timeout(Duration::from_secs(20), events.recv()).await.unwrap().unwrap()
+        tokio::time::timeout(Duration::from_secs(20), events.recv())
+            .await
+            .unwrap()
+            .unwrap()
     };
     // Both listen.
-    assert_eq!((hear(&mut own).await, hear(&mut others).await), (Event::Changed, Event::Changed));
+    assert_eq!(
+        (hear(&mut own).await, hear(&mut others).await),
+        (Event::Changed, Event::Changed)
+    );
     let mut runs = Vec::new();
     for _ in 0..3 {
         let new = new_runs("a", 1);
@@ -83,7 +107,10 @@ async fn each_event_is_heard_once_by_oneself_and_once_by_others() {
         broker.enqueue(new).await.unwrap();
     }
     for run in runs {
-        let event = Event::Enqueued { run, task: task("a") };
+        let event = Event::Enqueued {
+            run,
+            task: task("a"),
+        };
         assert_eq!(hear(&mut own).await, event);
         assert_eq!(hear(&mut others).await, event);
     }
@@ -94,22 +121,40 @@ async fn each_event_is_heard_once_by_oneself_and_once_by_others() {
 async fn a_failover_in_the_middle_loses_no_run_and_does_none_twice() {
     let mut primary = server(&ServerOptions::new());
     let replica = server(&ServerOptions::new().replica_of(primary.port()));
-    primary.wait_for(&["INFO", "replication"], "state=online").unwrap();
+    primary
+        .wait_for(&["INFO", "replication"], "state=online")
+        .unwrap();
     let sentinel = RedisServer::sentinel(primary.port()).unwrap();
     let other_port = replica.port().to_string();
-    sentinel.wait_for(&["SENTINEL", "REPLICAS", "main"], &other_port).unwrap();
-    let url = format!("redis+sentinel://127.0.0.1:{}/main?replicas=1", sentinel.port());
-    let options = RedisOptions::from_url(&url).unwrap().patience(Duration::from_secs(30));
-    let broker = RedisBroker::open(options.answer_within(Duration::from_secs(2))).await.unwrap();
+    sentinel
+        .wait_for(&["SENTINEL", "REPLICAS", "main"], &other_port)
+        .unwrap();
+    let url = format!(
+        "redis+sentinel://127.0.0.1:{}/main?replicas=1",
+        sentinel.port()
+    );
+    let options = RedisOptions::from_url(&url)
+        .unwrap()
+        .patience(Duration::from_secs(30));
+    let broker = RedisBroker::open(options.answer_within(Duration::from_secs(2)))
+        .await
+        .unwrap();
 
     let (now, kill) = std::sync::mpsc::channel();
     let failover = std::thread::spawn(move || {
         kill.recv().unwrap();
         primary.kill().unwrap();
-        sentinel.wait_for(&["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"], &other_port).unwrap();
+        sentinel
+            .wait_for(
+                &["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"],
+                &other_port,
+            )
+            .unwrap();
         // It comes back as the replica of the new one.
         primary.restart().unwrap();
-        primary.cli(&["REPLICAOF", "127.0.0.1", &other_port]).unwrap();
+        primary
+            .cli(&["REPLICAOF", "127.0.0.1", &other_port])
+            .unwrap();
         (primary, sentinel)
     });
     let (mut enqueued, mut succeeded) = (BTreeSet::new(), BTreeSet::new());
@@ -120,7 +165,9 @@ async fn a_failover_in_the_middle_loses_no_run_and_does_none_twice() {
         let runs = new_runs("a", [1, 20][round % 2]);
         enqueued.extend(runs.iter().map(|run| run.id));
         insist(|| broker.enqueue(runs.clone())).await;
-        let claimed = insist(|| broker.claim(wish_for("a", [3, 30][round % 2]))).await.runs;
+        let claimed = insist(|| broker.claim(wish_for("a", [3, 30][round % 2])))
+            .await
+            .runs;
         let finished = insist(|| broker.finish(successes(&claimed))).await;
         for ((run, _), answer) in claimed.iter().zip(finished) {
             assert_eq!(answer, Finished::Written(RunState::Success));
@@ -141,5 +188,8 @@ async fn a_failover_in_the_middle_loses_no_run_and_does_none_twice() {
     }
     assert_eq!(succeeded, enqueued);
     let stats = broker.stats().await.unwrap();
-    assert_eq!(stats.tasks[&task("a")], [(RunState::Success, enqueued.len() as u64)].into());
+    assert_eq!(
+        stats.tasks[&task("a")],
+        [(RunState::Success, enqueued.len() as u64)].into()
+    );
 }

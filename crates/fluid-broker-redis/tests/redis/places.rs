@@ -10,19 +10,30 @@ use crate::stage::{impatient, server, shared, whole_life};
 const RULES: &str = "on >hunter2 ~{fluid}:* &{fluid}:* +@all -@dangerous -@admin";
 
 async fn opened(url: &str) -> RedisBroker {
-    RedisBroker::open(RedisOptions::from_url(url).unwrap()).await.unwrap()
+    RedisBroker::open(RedisOptions::from_url(url).unwrap())
+        .await
+        .unwrap()
 }
 
 async fn refused(url: &str) -> BrokerError {
-    let error = RedisBroker::open(RedisOptions::from_url(url).unwrap()).await.unwrap_err();
-    assert!(!error.to_string().contains("hunter2") && !format!("{error:?}").contains("hunter2"), "{error:?}");
+    let error = RedisBroker::open(RedisOptions::from_url(url).unwrap())
+        .await
+        .unwrap_err();
+    assert!(
+        !error.to_string().contains("hunter2") && !format!("{error:?}").contains("hunter2"),
+        "{error:?}"
+    );
     error
 }
 
 #[tokio::test]
 async fn a_user_with_the_documented_rules_may_do_all_that_is_needed() {
     let server = server(&ServerOptions::new().password("root").user("fluid", RULES));
-    let broker = opened(&format!("redis://fluid:hunter2@127.0.0.1:{}", server.port())).await;
+    let broker = opened(&format!(
+        "redis://fluid:hunter2@127.0.0.1:{}",
+        server.port()
+    ))
+    .await;
     assert!(!format!("{broker:?} {}", broker.describe()).contains("hunter2"));
     whole_life(&broker).await;
 }
@@ -34,14 +45,31 @@ async fn a_server_that_speaks_tls_is_believed_by_its_authority() {
     whole_life(&opened(&url).await).await;
 
     let error = refused(&server.url()).await.to_string();
-    assert!(error.contains("TLS does not work out") && error.contains("ca="), "{error}");
-    let error = refused(&server.url().replace("rediss", "redis")).await.to_string();
+    assert!(
+        error.contains("TLS does not work out") && error.contains("ca="),
+        "{error}"
+    );
+    let error = refused(&server.url().replace("rediss", "redis"))
+        .await
+        .to_string();
     assert!(error.contains("a URL that begins with rediss"), "{error}");
-    let plain = format!("{}?ca={}", shared().url().replace("redis://", "rediss://"), server.ca().display());
-    let error = RedisBroker::open(impatient(&plain)).await.unwrap_err().to_string();
+    let plain = format!(
+        "{}?ca={}",
+        shared().url().replace("redis://", "rediss://"),
+        server.ca().display()
+    );
+    let error = RedisBroker::open(impatient(&plain))
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("see whether its port speaks TLS"), "{error}");
-    let error = refused("rediss://127.0.0.1:1?ca=/nowhere/ca.pem").await.to_string();
-    assert!(error.contains("\"/nowhere/ca.pem\" can't be read"), "{error}");
+    let error = refused("rediss://127.0.0.1:1?ca=/nowhere/ca.pem")
+        .await
+        .to_string();
+    assert!(
+        error.contains("\"/nowhere/ca.pem\" can't be read"),
+        "{error}"
+    );
 }
 
 #[tokio::test]

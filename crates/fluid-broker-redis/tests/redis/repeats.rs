@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use fluid_broker_redis::RedisBroker;
 use fluid_core::{
-    Broker, Cancelled, Enqueued, Finish, Finished, JsonText, LogBatch, LogLine, LogStream, RunError, RunFilter, RunState, Tick,
-    Ticked,
+    Broker, Cancelled, Enqueued, Finish, Finished, JsonText, LogBatch, LogLine, LogStream,
+    RunError, RunFilter, RunState, Tick, Ticked,
 };
-use fluid_test_servers::redis::{Cut, Proxy};
+use fluid_test_servers::cutter::{Cut, Cutter};
 
 use crate::stage::{fresh_prefix, lease, new_runs, options, shared, successes, task, wish_for};
 
 /// A broker behind a proxy, and one beside it that sees what is really there.
 struct Behind {
-    proxy: Proxy,
+    proxy: Cutter,
     broker: RedisBroker,
     beside: RedisBroker,
 }
@@ -23,7 +23,7 @@ struct Behind {
 impl Behind {
     async fn new() -> Self {
         let server = shared();
-        let proxy = Proxy::start(server.port()).unwrap();
+        let proxy = Cutter::start(server.port()).unwrap();
         let prefix = fresh_prefix();
         let options_at = |port: u16| options(&format!("redis://127.0.0.1:{port}"), &prefix);
         let impatient = options_at(proxy.port()).patience(Duration::from_millis(600));
@@ -41,13 +41,25 @@ impl Behind {
     async fn warm_up(&self) {
         for size in [1, 10] {
             self.broker.enqueue(new_runs("warm", size)).await.unwrap();
-            let claimed = self.broker.claim(wish_for("warm", size)).await.unwrap().runs;
+            let claimed = self
+                .broker
+                .claim(wish_for("warm", size))
+                .await
+                .unwrap()
+                .runs;
             self.broker.finish(successes(&claimed)).await.unwrap();
             self.broker.cancel(claimed[0].0.id).await.unwrap();
-            self.broker.append_logs(vec![log(claimed[0].0.id, "warm")]).await.unwrap();
+            self.broker
+                .append_logs(vec![log(claimed[0].0.id, "warm")])
+                .await
+                .unwrap();
         }
         let run = new_runs("warm", 1).remove(0);
-        let tick = Tick { task: task("warm"), instant: "2020-01-01T00:00:00Z".parse().unwrap(), run };
+        let tick = Tick {
+            task: task("warm"),
+            instant: "2020-01-01T00:00:00Z".parse().unwrap(),
+            run,
+        };
         self.broker.tick(vec![tick]).await.unwrap();
         self.broker.claim(wish_for("warm", 9)).await.unwrap();
         self.broker.purge(RunFilter::default(), 100).await.unwrap();
@@ -70,7 +82,11 @@ fn log(run: fluid_core::RunId, text: &str) -> LogBatch {
         stream: LogStream::Stdout,
         text: text.to_owned(),
     };
-    LogBatch { run, attempt: 1, lines: vec![line] }
+    LogBatch {
+        run,
+        attempt: 1,
+        lines: vec![line],
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +112,12 @@ async fn a_claim_brings_what_it_leased_when_its_answer_was_lost() {
     for (queued, limit) in [(3, 2), (100, 40)] {
         behind.broker.enqueue(new_runs("a", queued)).await.unwrap();
         behind.lose_an_answer();
-        let claimed = behind.broker.claim(wish_for("a", limit)).await.unwrap().runs;
+        let claimed = behind
+            .broker
+            .claim(wish_for("a", limit))
+            .await
+            .unwrap()
+            .runs;
         behind.check_lost();
         assert_eq!(claimed.len(), limit);
         let stats = behind.beside.stats().await.unwrap();
@@ -120,7 +141,11 @@ async fn a_claim_that_nobody_answered_is_asked_for_again_by_the_next_one() {
     let ids: BTreeSet<_> = claimed.iter().map(|(run, _)| run.id).collect();
     assert_eq!((claimed.len(), ids.len()), (30, 30));
     let stats = behind.beside.stats().await.unwrap();
-    assert_eq!(stats.tasks[&task("a")][&RunState::Running], 30, "some were leased and never brought");
+    assert_eq!(
+        stats.tasks[&task("a")][&RunState::Running],
+        30,
+        "some were leased and never brought"
+    );
     let finished = behind.broker.finish(successes(&claimed)).await.unwrap();
     assert_eq!(finished, vec![Finished::Written(RunState::Success); 30]);
 }
@@ -132,15 +157,30 @@ async fn an_end_is_written_once_and_told_as_written() {
     let ends = [
         (Finish::Success(JsonText::null()), RunState::Success),
         (Finish::Failure(error()), RunState::Failure),
-        (Finish::Retry { after: Duration::ZERO, error: error() }, RunState::Queued),
-        (Finish::Retry { after: Duration::from_secs(3600), error: error() }, RunState::Scheduled),
+        (
+            Finish::Retry {
+                after: Duration::ZERO,
+                error: error(),
+            },
+            RunState::Queued,
+        ),
+        (
+            Finish::Retry {
+                after: Duration::from_secs(3600),
+                error: error(),
+            },
+            RunState::Scheduled,
+        ),
         (Finish::Released, RunState::Queued),
     ];
     for (end, state) in ends {
         for size in [1, 30] {
             behind.broker.enqueue(new_runs("a", size)).await.unwrap();
             let claimed = behind.broker.claim(wish_for("a", size)).await.unwrap().runs;
-            let batch: Vec<_> = claimed.iter().map(|one| (lease(one), end.clone())).collect();
+            let batch: Vec<_> = claimed
+                .iter()
+                .map(|one| (lease(one), end.clone()))
+                .collect();
             behind.lose_an_answer();
             let finished = behind.broker.finish(batch.clone()).await.unwrap();
             behind.check_lost();
@@ -183,7 +223,13 @@ async fn a_lease_that_was_lost_meanwhile_is_not_told_as_written() {
     // The leases run out, and another consumer has the runs.
     let mut taken = 0;
     while taken < 20 {
-        taken += behind.beside.claim(wish_for("a", 20)).await.unwrap().runs.len();
+        taken += behind
+            .beside
+            .claim(wish_for("a", 20))
+            .await
+            .unwrap()
+            .runs
+            .len();
     }
     behind.lose_an_answer();
     let finished = behind.broker.finish(successes(&claimed)).await.unwrap();
@@ -198,7 +244,11 @@ async fn output_is_stored_once() {
     let id = run[0].id;
     behind.broker.enqueue(run).await.unwrap();
     behind.lose_an_answer();
-    behind.broker.append_logs(vec![log(id, "one"), log(id, "two")]).await.unwrap();
+    behind
+        .broker
+        .append_logs(vec![log(id, "one"), log(id, "two")])
+        .await
+        .unwrap();
     behind.check_lost();
     behind.proxy.cut(Cut::EveryAnswer);
     let batch = vec![log(id, "three")];
@@ -207,9 +257,16 @@ async fn output_is_stored_once() {
     // As the one who could not store it does.
     behind.broker.append_logs(batch).await.unwrap();
     // The same text once more is another line.
-    behind.broker.append_logs(vec![log(id, "three")]).await.unwrap();
+    behind
+        .broker
+        .append_logs(vec![log(id, "three")])
+        .await
+        .unwrap();
     let lines = behind.beside.read_logs(id, 0, 100).await.unwrap();
-    let texts: Vec<_> = lines.iter().map(|stored| stored.line.text.as_str()).collect();
+    let texts: Vec<_> = lines
+        .iter()
+        .map(|stored| stored.line.text.as_str())
+        .collect();
     assert_eq!(texts, ["one", "two", "three", "three"]);
     assert_eq!(lines[0].line.at, log(id, "one").lines[0].at);
 }
@@ -219,14 +276,24 @@ async fn ticks_cancellations_and_purges_are_answered_as_if_asked_for_once() {
     let behind = Behind::new().await;
     let run = new_runs("a", 1).remove(0);
     let id = run.id;
-    let tick = Tick { task: task("a"), instant: "2026-01-05T06:00:00Z".parse().unwrap(), run };
+    let tick = Tick {
+        task: task("a"),
+        instant: "2026-01-05T06:00:00Z".parse().unwrap(),
+        run,
+    };
     behind.lose_an_answer();
-    assert_eq!(behind.broker.tick(vec![tick]).await.unwrap(), [Ticked::Fired(id)]);
+    assert_eq!(
+        behind.broker.tick(vec![tick]).await.unwrap(),
+        [Ticked::Fired(id)]
+    );
     behind.check_lost();
     behind.lose_an_answer();
     assert_eq!(behind.broker.cancel(id).await.unwrap(), Cancelled::Aborted);
     behind.check_lost();
-    let ended = RunFilter { states: vec![RunState::Aborted], ..RunFilter::default() };
+    let ended = RunFilter {
+        states: vec![RunState::Aborted],
+        ..RunFilter::default()
+    };
     behind.lose_an_answer();
     assert_eq!(behind.broker.purge(ended, 10).await.unwrap(), 1);
 }
@@ -250,7 +317,9 @@ async fn no_run_is_lost_or_done_twice_while_answers_are() {
         let runs = new_runs("a", 1 + round % 23);
         enqueued.extend(runs.iter().map(|run| run.id));
         crate::stage::insist(|| behind.broker.enqueue(runs.clone())).await;
-        let claimed = crate::stage::insist(|| behind.broker.claim(wish_for("a", 15))).await.runs;
+        let claimed = crate::stage::insist(|| behind.broker.claim(wish_for("a", 15)))
+            .await
+            .runs;
         let finished = crate::stage::insist(|| behind.broker.finish(successes(&claimed))).await;
         for ((run, _), answer) in claimed.iter().zip(finished) {
             assert_eq!(answer, Finished::Written(RunState::Success));
@@ -259,7 +328,9 @@ async fn no_run_is_lost_or_done_twice_while_answers_are() {
     }
     disturber.abort();
     loop {
-        let claimed = crate::stage::insist(|| behind.broker.claim(wish_for("a", 100))).await.runs;
+        let claimed = crate::stage::insist(|| behind.broker.claim(wish_for("a", 100)))
+            .await
+            .runs;
         if claimed.is_empty() {
             break;
         }
@@ -268,5 +339,8 @@ async fn no_run_is_lost_or_done_twice_while_answers_are() {
     }
     assert_eq!(succeeded, enqueued);
     let stats = behind.beside.stats().await.unwrap();
-    assert_eq!(stats.tasks[&task("a")], [(RunState::Success, enqueued.len() as u64)].into());
+    assert_eq!(
+        stats.tasks[&task("a")],
+        [(RunState::Success, enqueued.len() as u64)].into()
+    );
 }

@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use fluid_broker_redis::{RedisBroker, RedisOptions};
 use fluid_core::{
-    Broker, ClaimRequest, ConsumerId, DEFAULT_LEASE, Finish, JsonText, LeaseRef, LeaseToken, NewRun, Params, QueueName,
-    TaskLimits, TaskName, TaskRun,
+    Broker, ClaimRequest, ConsumerId, DEFAULT_LEASE, Finish, JsonText, LeaseRef, LeaseToken,
+    NewRun, Params, QueueName, TaskLimits, TaskName, TaskRun,
 };
 use fluid_test_servers::redis::{self, RedisServer};
 
 /// The one server of those tests that do nothing to it, each with its own prefix.
 pub(crate) fn shared() -> &'static RedisServer {
-    static SERVER: LazyLock<&RedisServer> = LazyLock::new(|| server(&redis::RedisOptions::new()).keep().unwrap());
+    static SERVER: LazyLock<&RedisServer> =
+        LazyLock::new(|| server(&redis::RedisOptions::new()).keep().unwrap());
     *SERVER
 }
 
@@ -49,7 +50,9 @@ pub(crate) fn task(name: &str) -> TaskName {
 }
 
 pub(crate) fn new_runs(name: &str, count: usize) -> Vec<NewRun> {
-    (0..count).map(|_| NewRun::new(task(name), Params::default())).collect()
+    (0..count)
+        .map(|_| NewRun::new(task(name), Params::default()))
+        .collect()
 }
 
 /// A claim of this task from the default queue.
@@ -72,11 +75,16 @@ pub(crate) fn lease((run, token): &(TaskRun, LeaseToken)) -> LeaseRef {
 
 /// A success of each.
 pub(crate) fn successes(claimed: &[(TaskRun, LeaseToken)]) -> Vec<(LeaseRef, Finish)> {
-    claimed.iter().map(|one| (lease(one), Finish::Success(JsonText::null()))).collect()
+    claimed
+        .iter()
+        .map(|one| (lease(one), Finish::Success(JsonText::null())))
+        .collect()
 }
 
 /// Asks until it goes through, as a consumer does.
-pub(crate) async fn insist<T, F: Future<Output = fluid_core::BrokerResult<T>>>(mut ask: impl FnMut() -> F) -> T {
+pub(crate) async fn insist<T, F: Future<Output = fluid_core::BrokerResult<T>>>(
+    mut ask: impl FnMut() -> F,
+) -> T {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         match ask().await {
@@ -97,8 +105,17 @@ pub(crate) async fn whole_life(broker: &dyn Broker) {
     broker.finish(successes(&claimed)).await.unwrap();
     let stats = broker.stats().await.unwrap();
     assert_eq!(stats.count(fluid_core::RunState::Success), 6);
-    assert_eq!(broker.purge(fluid_core::RunFilter::default(), 100).await.unwrap(), 6);
-    let listed = broker.list(fluid_core::RunFilter::default(), None, 100).await.unwrap();
+    assert_eq!(
+        broker
+            .purge(fluid_core::RunFilter::default(), 100)
+            .await
+            .unwrap(),
+        6
+    );
+    let listed = broker
+        .list(fluid_core::RunFilter::default(), None, 100)
+        .await
+        .unwrap();
     assert_eq!(listed.runs.len(), 4);
     let heard = tokio::time::timeout(Duration::from_secs(20), events.recv()).await;
     heard.unwrap().unwrap();
