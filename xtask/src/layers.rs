@@ -32,7 +32,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
 ];
 
 /// What an application on the queue alone must not compile.
-const ONLY_WHERE_ASKED_FOR: &[&str] = &["kube", "k8s-openapi", "axum", "hyper", "redis", "tokio-postgres"];
+const ONLY_WHERE_ASKED_FOR: &[&str] = &[
+    "kube",
+    "k8s-openapi",
+    "axum",
+    "hyper",
+    "redis",
+    "tokio-postgres",
+];
 
 /// Fails with the first crate that reaches up or sideways.
 pub(crate) fn check() -> anyhow::Result<()> {

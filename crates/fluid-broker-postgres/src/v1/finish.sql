@@ -27,10 +27,10 @@ $$;
 
 -- Ends attempts, all of different runs, in the order of their ids; answers with those whose lease was held. p_kinds: 0
 -- success, 1 retry, 2 failure, 3 aborted, 4 released; NULL where all are successes. p_cancel_errors are told of retries
--- and releases of runs that somebody asked to cancel. Unless it is
--- p_careful, which costs an eighth more, an attempt of the same run that another holds is an error, FLU02. News that came before are written first.
-CREATE FUNCTION finish(p_now bigint, p_again boolean, p_careful boolean, p_ids uuid[], p_tokens bigint[], p_kinds smallint[],
-    p_results text[], p_errors text[], p_cancel_errors text[], p_after bigint[], p_report_ids uuid[],
+-- and releases of runs that somebody asked to cancel. News that came before are written first. Unless it is p_careful,
+-- which costs an eighth more, an attempt of the same run that another holds is an error, FLU02.
+CREATE FUNCTION finish(p_now bigint, p_again boolean, p_careful boolean, p_ids uuid[], p_tokens bigint[],
+    p_kinds smallint[], p_results text[], p_errors text[], p_cancel_errors text[], p_after bigint[], p_report_ids uuid[],
     p_report_tokens bigint[], p_progress double precision[], p_messages text[], p_executions text[],
     p_tells_waiting boolean[], p_waiting text[],
     OUT ids uuid[], OUT tokens bigint[], OUT states smallint[], OUT tasks text[], OUT told uuid[], OUT now bigint)
