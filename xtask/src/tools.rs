@@ -10,7 +10,8 @@ use crate::process::{cargo, root, run};
 /// The version of cargo-deny that deny.toml is written for.
 const CARGO_DENY: &str = "0.20.2";
 
-/// Debian's name for the package that has each program the tests start.
+/// Debian's name for the package that has each program the tests start. One with a slash is the end of a path that
+/// stands in no search path: Debian keeps each version of PostgreSQL in a folder of its own.
 const PROGRAMS: &[(&str, &str)] = &[
     ("python3", "python3"),
     ("strace", "strace"),
@@ -22,6 +23,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("redis-server", "redis-server"),
     ("redis-cli", "redis-tools"),
     ("redis-sentinel", "redis-sentinel"),
+    ("bin/initdb", "postgresql"),
+    ("sbin/pgbouncer", "pgbouncer"),
 ];
 
 /// Installs the programs that are missing where this is Debian and we are root; otherwise names them.
@@ -57,7 +60,20 @@ fn names(missing: &[&(&str, &str)]) -> String {
         .join(", ")
 }
 
+/// Below it Debian has a folder for each version of PostgreSQL; a server package brings one that has `bin/initdb`.
+const POSTGRESQL: &str = "/usr/lib/postgresql";
+
 fn exists(program: &str) -> bool {
+    if program.contains('/') {
+        let versions = std::fs::read_dir(POSTGRESQL)
+            .into_iter()
+            .flatten()
+            .flatten();
+        let below = versions.map(|version| version.path());
+        return below
+            .chain(["/usr".into(), "/usr/local".into()])
+            .any(|folder| folder.join(program).is_file());
+    }
     std::env::var_os("PATH").is_some_and(|path| {
         std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
     })

@@ -45,7 +45,10 @@ const RAW: &str = "DROP TABLE IF EXISTS raw_queue;
 async fn raw(client: &Client, runs: usize, end: End) -> Done<Times> {
     client.batch_execute(RAW).await?;
     let new: Vec<NewRun> = (0..runs).map(|_| new_run()).collect::<Done<_>>()?;
-    let ids: Vec<Uuid> = new.iter().map(|run| Uuid::from_bytes(*run.id.as_bytes())).collect();
+    let ids: Vec<Uuid> = new
+        .iter()
+        .map(|run| Uuid::from_bytes(*run.id.as_bytes()))
+        .collect();
     let due = vec![1_795_000_000_000_000_i64; BATCH];
     let params = vec!["{}"; BATCH];
 
@@ -58,7 +61,9 @@ async fn raw(client: &Client, runs: usize, end: End) -> Done<Times> {
     let since = Instant::now();
     for batch in ids.chunks(BATCH) {
         let n = batch.len();
-        client.execute(&insert, &[&batch, &&due[..n], &&params[..n]]).await?;
+        client
+            .execute(&insert, &[&batch, &&due[..n], &&params[..n]])
+            .await?;
     }
     let inserted = since.elapsed();
 
@@ -99,7 +104,9 @@ fn new_run() -> Done<NewRun> {
 }
 
 async fn fluid(client: &Client, url: &str, runs: usize) -> Done<Times> {
-    client.batch_execute("DROP SCHEMA IF EXISTS ceiling CASCADE").await?;
+    client
+        .batch_execute("DROP SCHEMA IF EXISTS ceiling CASCADE")
+        .await?;
     let options = PostgresOptions::from_url(url)?.schema("ceiling")?;
     let broker = PostgresBroker::open(options).await?;
     let mut new: Vec<NewRun> = (0..runs).map(|_| new_run()).collect::<Done<_>>()?;
@@ -150,17 +157,19 @@ fn faster(best: &mut Option<Times>, times: Times) {
 async fn main() -> Done<()> {
     let mut arguments = std::env::args().skip(1);
     let runs: usize = arguments.next().map_or(Ok(50_000), |runs| runs.parse())?;
-    let (url, server) = match arguments.next() {
-        Some(url) => (url, None),
-        None => {
-            let server = Postgres::start(&Server::new().durable())?;
-            (server.socket_url("postgres"), Some(server))
-        }
+    let (url, server) = if let Some(url) = arguments.next() {
+        (url, None)
+    } else {
+        let server = Postgres::start(&Server::new().durable())?;
+        (server.socket_url("postgres"), Some(server))
     };
     let (client, connection) = tokio_postgres::connect(&url, NoTls).await?;
     let connection = tokio::spawn(connection);
     let version: String = client
-        .query_typed_one("SHOW server_version", &[] as &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)])
+        .query_typed_one(
+            "SHOW server_version",
+            &[] as &[(&(dyn tokio_postgres::types::ToSql + Sync), Type)],
+        )
         .await?
         .get(0);
     let (mut deletes, mut updates, mut broker) = (None, None, None);

@@ -122,7 +122,9 @@ impl PostgresBroker {
 
     /// The time in microseconds, where it does not come from the server.
     pub(crate) fn time(&self) -> Option<i64> {
-        self.clock.as_ref().map(|clock| clock.now().as_microsecond())
+        self.clock
+            .as_ref()
+            .map(|clock| clock.now().as_microsecond())
     }
 
     /// Tells what happened: those who subscribed here, and soon other processes, unless the server told them already.

@@ -61,10 +61,16 @@ impl PostgresBroker {
         let ends = self.told(Ends::of(batch))?;
         let news = News::of(reports);
         let now = self.time();
-        let mut params: Vec<Param<'_>> = vec![(&now, Type::INT8), (&false, Type::BOOL)];
+        let mut params: Vec<Param<'_>> = vec![
+            (&now, Type::INT8),
+            (&false, Type::BOOL),
+            (&false, Type::BOOL),
+        ];
         params.extend(ends.params());
         params.extend(news.params());
-        let answer = self.function("finish", params, Repeat::Flagged(1)).await?;
+        let answer = self
+            .function("finish", params, Repeat::FlaggedCareful(1, 2))
+            .await?;
         let (answers, events) = self.told(finish::read(batch, self.only(&answer)?))?;
         self.tell(events, false);
         Ok(answers)
@@ -97,7 +103,9 @@ impl Broker for PostgresBroker {
         if let Some(time) = self.time() {
             return self.told(timestamp(time));
         }
-        let answer = self.function("clock_us", Vec::new(), Repeat::Harmless).await?;
+        let answer = self
+            .function("clock_us", Vec::new(), Repeat::Harmless)
+            .await?;
         let micros = self.only(&answer)?.try_get(0).map_err(Fault::from);
         self.told(micros.and_then(timestamp))
     }
@@ -116,7 +124,7 @@ impl Broker for PostgresBroker {
             (&false, Type::BOOL),
         ];
         params.extend(lists.params());
-        let answer = self.function("enqueue", params, Repeat::Flagged(3)).await?;
+        let answer = self.function("enqueue", params, Repeat::Careful(3)).await?;
         let answers = self.told(enqueue::answers(&runs, &answer.rows, answer.again))?;
         self.tell(enqueue::events(&runs, &answers), at_once.is_some());
         Ok(answers)
@@ -224,7 +232,10 @@ impl Broker for PostgresBroker {
     }
 
     async fn last_ticks(&self) -> BrokerResult<BTreeMap<TaskName, Timestamp>> {
-        let answer = self.link().ask(&query::last_ticks(&self.link().schema)).await?;
+        let answer = self
+            .link()
+            .ask(&query::last_ticks(&self.link().schema))
+            .await?;
         self.told(query::read_ticks(&answer.rows))
     }
 
@@ -239,7 +250,13 @@ impl Broker for PostgresBroker {
         ];
         let answer = self.function("cancel", params, Repeat::Flagged(2)).await?;
         let row = self.only(&answer)?;
-        let read = || Ok((row.try_get(0)?, row.try_get(1)?, row.try_get::<_, Option<&str>>(2)?));
+        let read = || {
+            Ok((
+                row.try_get(0)?,
+                row.try_get(1)?,
+                row.try_get::<_, Option<&str>>(2)?,
+            ))
+        };
         let (what, state, name): (i16, Option<i16>, _) = self.told(read())?;
         let name = || self.told(task(name.unwrap_or_default()));
         Ok(match what {
@@ -270,7 +287,7 @@ impl Broker for PostgresBroker {
             (&base, Type::UUID),
         ];
         let schema = &self.link().schema;
-        let ids = query::finished_ids(schema, &filter, &limit, true, &mut params);
+        let ids = query::finished_ids(schema, &filter, limit, true, &mut params);
         let sql = format!("SELECT * FROM {schema}.once_more($1, $2, $3, $4, {ids})");
         let repeat = Repeat::Flagged(2);
         let answer = self
@@ -299,7 +316,7 @@ impl Broker for PostgresBroker {
         let limit = query::limit(limit);
         let mut params: Vec<Param<'_>> = vec![(&self.teller.origin, Type::TEXT)];
         let schema = &self.link().schema;
-        let ids = query::finished_ids(schema, &filter, &limit, false, &mut params);
+        let ids = query::finished_ids(schema, &filter, limit, false, &mut params);
         let sql = format!("SELECT * FROM {schema}.purge($1, {ids})");
         // Once more would delete as many once more.
         let repeat = Repeat::Never;
@@ -320,13 +337,19 @@ impl Broker for PostgresBroker {
 
     async fn get(&self, run: RunId) -> BrokerResult<Option<TaskRun>> {
         let id = uuid(run);
-        let answer = self.link().ask(&query::get(&self.link().schema, &id)).await?;
+        let answer = self
+            .link()
+            .ask(&query::get(&self.link().schema, &id))
+            .await?;
         Ok(self.told(query::read_all(&answer.rows))?.pop())
     }
 
     async fn attempts(&self, run: RunId) -> BrokerResult<Vec<Attempt>> {
         let id = uuid(run);
-        let answer = self.link().ask(&query::attempts(&self.link().schema, &id)).await?;
+        let answer = self
+            .link()
+            .ask(&query::attempts(&self.link().schema, &id))
+            .await?;
         self.told(answer.rows.iter().map(query::read_attempt).collect())
     }
 
@@ -340,7 +363,7 @@ impl Broker for PostgresBroker {
         let before = before.map(uuid);
         // One more shows whether there is another page.
         let count = query::limit(limit).saturating_add(1);
-        let statement = query::list(&self.link().schema, &filter, &before, &count);
+        let statement = query::list(&self.link().schema, &filter, before.as_ref(), &count);
         let answer = self.link().ask(&statement).await?;
         self.told(query::page(&answer.rows, limit))
     }
@@ -410,7 +433,9 @@ impl Broker for PostgresBroker {
             (&notice, Type::TEXT),
         ];
         params.extend(lines.params());
-        let answer = self.function("append_logs", params, Repeat::Flagged(2)).await?;
+        let answer = self
+            .function("append_logs", params, Repeat::Flagged(2))
+            .await?;
         let mut events = Vec::with_capacity(answer.rows.len());
         for row in &answer.rows {
             let run = self.told(row.try_get(0).map_err(Fault::from))?;
@@ -443,7 +468,10 @@ impl Broker for PostgresBroker {
     }
 
     async fn settings(&self) -> BrokerResult<Settings> {
-        let sql = format!("SELECT kind, name FROM {}.switches ORDER BY kind, name", self.link().schema);
+        let sql = format!(
+            "SELECT kind, name FROM {}.switches ORDER BY kind, name",
+            self.link().schema
+        );
         let answer = self.link().ask(&plain(sql)).await?;
         let mut settings = Settings::default();
         for row in &answer.rows {
@@ -473,7 +501,10 @@ impl Broker for PostgresBroker {
 
     async fn farewell(&self, consumer: ConsumerId) -> BrokerResult<()> {
         let id = consumer.as_str();
-        let mut statement = plain(format!("DELETE FROM {}.consumers WHERE id = $1", self.link().schema));
+        let mut statement = plain(format!(
+            "DELETE FROM {}.consumers WHERE id = $1",
+            self.link().schema
+        ));
         statement.params.push((&id, Type::TEXT));
         self.link().ask(&statement).await?;
         Ok(())
@@ -491,9 +522,10 @@ impl Broker for PostgresBroker {
         for row in &answer.rows {
             let read = || Ok((row.try_get::<_, &str>(0)?, row.try_get(1)?));
             let (info, seen_at) = self.told(read())?;
-            let mut info: ConsumerInfo = self.told(serde_json::from_str(info).map_err(|error| {
-                Fault::Corrupt(format!("what a consumer told is unreadable: {error}"))
-            }))?;
+            let mut info: ConsumerInfo =
+                self.told(serde_json::from_str(info).map_err(|error| {
+                    Fault::Corrupt(format!("what a consumer told is unreadable: {error}"))
+                }))?;
             info.seen_at = self.told(timestamp(seen_at))?;
             consumers.push(info);
         }

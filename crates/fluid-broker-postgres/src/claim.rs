@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fluid_core::{
-    ClaimRequest, Claimed, ConsumerId, Event, LeaseToken, Priority, RateExceeded, RunState,
-    TaskLimits, TaskRun, Trigger,
+    ClaimRequest, Claimed, ConsumerId, Event, LeaseToken, Priority, QueueName, RateExceeded,
+    RunState, TaskLimits, TaskRun, Trigger,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -33,7 +33,7 @@ pub(crate) struct Wish<'a> {
 
 impl<'a> Wish<'a> {
     pub(crate) fn of(request: &'a ClaimRequest) -> Self {
-        let queues: BTreeSet<&str> = request.queues.iter().map(|queue| queue.as_str()).collect();
+        let queues: BTreeSet<&str> = request.queues.iter().map(QueueName::as_str).collect();
         // What is named twice counts as it was named last.
         let limits: BTreeMap<&str, &TaskLimits> = request
             .tasks
@@ -66,7 +66,11 @@ impl<'a> Wish<'a> {
             queues: queues.into_iter().collect(),
             tasks: limits.keys().copied().collect(),
             surviving: (!surviving.is_empty()).then_some(surviving),
-            most: limited.then(|| all().map(|limits| i64::from(limits.max_concurrency)).collect()),
+            most: limited.then(|| {
+                all()
+                    .map(|limits| i64::from(limits.max_concurrency))
+                    .collect()
+            }),
             intervals: limited.then(|| all().map(interval).collect()),
             tolerances: limited.then(|| all().map(tolerance).collect()),
             rejects: limited.then(|| all().map(rejects).collect()),
@@ -92,12 +96,21 @@ impl<'a> Wish<'a> {
     }
 
     /// What the claim brought, and what there is to tell of others.
-    pub(crate) fn read(&self, rows: &[Row], consumer: &ConsumerId) -> Outcome<(Claimed, Vec<Event>)> {
+    pub(crate) fn read(
+        &self,
+        rows: &[Row],
+        consumer: &ConsumerId,
+    ) -> Outcome<(Claimed, Vec<Event>)> {
         let Some((head, rows)) = rows.split_first() else {
-            return Err(Fault::Corrupt("a claim was answered with nothing".to_owned()));
+            return Err(Fault::Corrupt(
+                "a claim was answered with nothing".to_owned(),
+            ));
         };
         let now = timestamp(head.try_get(2)?)?;
-        let next = head.try_get::<_, Option<i64>>(3)?.map(timestamp).transpose()?;
+        let next = head
+            .try_get::<_, Option<i64>>(3)?
+            .map(timestamp)
+            .transpose()?;
         let events = crate::events::read(head.try_get::<_, Option<&str>>(15)?.unwrap_or_default());
         let mut runs = Vec::with_capacity(rows.len());
         for row in rows {

@@ -82,11 +82,19 @@ impl<'a> Lists<'a> {
         };
         let window = |run: &NewRun| run.unique.as_ref()?.window.map(micros);
         Ok(Self {
-            least: runs.iter().map(|run| uuid(run.id)).min().unwrap_or_default(),
+            least: runs
+                .iter()
+                .map(|run| uuid(run.id))
+                .min()
+                .unwrap_or_default(),
             ids: runs.iter().map(|run| uuid(run.id)).collect(),
             task: first.filter(|_| alike),
             tasks: (!alike).then(|| runs.iter().map(|run| run.task.as_str()).collect()),
-            queues: unless_default(runs, |run| run.queue == default_queue, |run| run.queue.as_str()),
+            queues: unless_default(
+                runs,
+                |run| run.queue == default_queue,
+                |run| run.queue.as_str(),
+            ),
             priorities: unless_default(
                 runs,
                 |run| run.priority == Priority::Medium,
@@ -108,7 +116,9 @@ impl<'a> Lists<'a> {
             parents: some(runs, |run| run.parent.map(uuid)),
             roots: some(runs, |run| run.root.map(uuid)),
             retry_of: some(runs, |run| run.retry_of.map(uuid)),
-            keys: some(runs, |run| run.unique.as_ref().map(|unique| to_kept(&unique.key))),
+            keys: some(runs, |run| {
+                run.unique.as_ref().map(|unique| to_kept(&unique.key))
+            }),
             windows: some(runs, window),
             ckeys: unless_default(
                 runs,
@@ -137,10 +147,8 @@ impl<'a> Lists<'a> {
 
     /// The same for `tick`, which takes one task for each run.
     pub(crate) fn tick_params<'b>(&'b self, tasks: &'b Vec<&'a str>) -> Vec<Param<'b>> {
-        let mut params: Vec<Param<'b>> = vec![
-            (&self.ids, Type::UUID_ARRAY),
-            (tasks, Type::TEXT_ARRAY),
-        ];
+        let mut params: Vec<Param<'b>> =
+            vec![(&self.ids, Type::UUID_ARRAY), (tasks, Type::TEXT_ARRAY)];
         params.extend(self.further());
         params
     }
@@ -195,11 +203,7 @@ pub(crate) fn answers(runs: &[NewRun], rows: &[Row], again: bool) -> Outcome<Vec
     Ok(outcomes(runs, &duplicates, again))
 }
 
-fn outcomes(
-    runs: &[NewRun],
-    duplicates: &HashMap<RunId, RunId>,
-    again: bool,
-) -> Vec<Enqueued> {
+fn outcomes(runs: &[NewRun], duplicates: &HashMap<RunId, RunId>, again: bool) -> Vec<Enqueued> {
     let mut seen = HashSet::with_capacity(runs.len());
     let outcome = |run: &NewRun| {
         let first = seen.insert(run.id);
@@ -243,7 +247,10 @@ mod tests {
     fn runs_that_are_alike_are_little_more_than_their_ids() {
         let runs = [new_run("a"), new_run("a")];
         let lists = Lists::of(&runs).unwrap();
-        assert_eq!((lists.ids.len(), lists.task, lists.least), (2, Some("a"), uuid(runs[0].id)));
+        assert_eq!(
+            (lists.ids.len(), lists.task, lists.least),
+            (2, Some("a"), uuid(runs[0].id))
+        );
         assert!(lists.tasks.is_none() && lists.params.is_none() && lists.queues.is_none());
         let mut other = new_run("b");
         other.concurrency_key = "x".into();
@@ -262,14 +269,22 @@ mod tests {
         let told = outcomes(&runs, &duplicates, true);
         assert_eq!(
             told,
-            [Enqueued::Inserted(a.id), Enqueued::Duplicate(a.id), Enqueued::Duplicate(a.id)]
+            [
+                Enqueued::Inserted(a.id),
+                Enqueued::Duplicate(a.id),
+                Enqueued::Duplicate(a.id)
+            ]
         );
         let told = outcomes(&runs, &duplicates, false);
         assert_eq!(told[0], Enqueued::Duplicate(a.id));
         let told = outcomes(&runs, &HashMap::new(), false);
         assert_eq!(
             told,
-            [Enqueued::Inserted(a.id), Enqueued::Inserted(b.id), Enqueued::Duplicate(a.id)]
+            [
+                Enqueued::Inserted(a.id),
+                Enqueued::Inserted(b.id),
+                Enqueued::Duplicate(a.id)
+            ]
         );
     }
 }

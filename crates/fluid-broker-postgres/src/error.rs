@@ -20,7 +20,10 @@ pub(crate) enum Fault {
     /// All connections are in use for longer than is reasonable.
     Busy(Duration),
     Corrupt(String),
-    TooNew { found: u32, supported: u32 },
+    TooNew {
+        found: u32,
+        supported: u32,
+    },
     /// The server or the database is not one that fluid can use.
     Unfit(String),
     /// It can only be read, and the tables are missing or of an older version.
@@ -55,9 +58,12 @@ impl Fault {
         }))
     }
 
-    /// Something that was to be new is there already.
-    pub(crate) fn is_duplicate(&self) -> bool {
-        matches!(self, Self::Call(error) if error.code() == Some(&SqlState::UNIQUE_VIOLATION))
+    /// A run that was to be new is there already, or another attempt than the one that ends goes on: the call takes care
+    /// of that when it is told to.
+    pub(crate) fn wants_care(&self) -> bool {
+        matches!(self, Self::Call(error) if error.code().is_some_and(|code| {
+            *code == SqlState::UNIQUE_VIOLATION || code.code() == "FLU02"
+        }))
     }
 
     /// The connection is gone, and with it the answer: the call may have happened or not.
@@ -95,7 +101,9 @@ impl Fault {
             Self::Call(error) => calling(error, broker),
             Self::Silent(waited) => unreachable(
                 broker,
-                format!("nothing came back within {waited:?}: see whether the server hangs or the network drops"),
+                format!(
+                    "nothing came back within {waited:?}: see whether the server hangs or the network drops"
+                ),
             ),
             Self::Busy(waited) => unreachable(
                 broker,
@@ -251,7 +259,9 @@ fn told(error: &DbError, broker: String) -> BrokerError {
         "28000" if said.contains("no encryption") => {
             invalid("the server wants TLS: use sslmode=require or better")
         }
-        "28000" => invalid("the server lets nobody in this way: check user and host, and its pg_hba.conf"),
+        "28000" => {
+            invalid("the server lets nobody in this way: check user and host, and its pg_hba.conf")
+        }
         "3D000" => invalid("create the database, or name another one in the URL"),
         "42501" => invalid(
             "grant the role what docs/postgres.md lists, or let a role that may do so run `fluid-cli migrate`",

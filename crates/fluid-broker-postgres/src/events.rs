@@ -130,7 +130,10 @@ mod tests {
         let events: Vec<Event> = std::iter::repeat_with(all).take(50).flatten().collect();
         let several = payloads("me", &events);
         assert!(several.len() > 1 && several.iter().all(|payload| payload.len() < 8000));
-        let read: Vec<Event> = several.iter().flat_map(|payload| read_payload(payload).1).collect();
+        let read: Vec<Event> = several
+            .iter()
+            .flat_map(|payload| read_payload(payload).1)
+            .collect();
         assert_eq!(read, events);
         let events: Vec<Event> = std::iter::repeat_with(all).take(500).flatten().collect();
         assert_eq!(payloads("me", &events), ["me\nx"]);

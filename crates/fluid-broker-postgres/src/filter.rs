@@ -38,8 +38,16 @@ impl Filter {
         }
         Self {
             ids: filter.ids.iter().map(|id| uuid(*id)).collect(),
-            tasks: filter.tasks.iter().map(|task| task.as_str().to_owned()).collect(),
-            queues: filter.queues.iter().map(|queue| queue.as_str().to_owned()).collect(),
+            tasks: filter
+                .tasks
+                .iter()
+                .map(|task| task.as_str().to_owned())
+                .collect(),
+            queues: filter
+                .queues
+                .iter()
+                .map(|queue| queue.as_str().to_owned())
+                .collect(),
             states,
             parent: filter.parent.map(uuid),
             root: filter.root.map(uuid),
@@ -83,7 +91,11 @@ impl Filter {
         if !self.states.is_empty() {
             // The predicate of the index of those that did not succeed.
             let otherwise = finished && !self.states.contains(&RunState::Success.code());
-            let condition = if otherwise { "state = ANY (?) AND state <> 4" } else { "state = ANY (?)" };
+            let condition = if otherwise {
+                "state = ANY (?) AND state <> 4"
+            } else {
+                "state = ANY (?)"
+            };
             add(condition, (&self.states, Type::INT2_ARRAY));
         }
         if let Some(parent) = &self.parent {

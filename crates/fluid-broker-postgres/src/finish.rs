@@ -108,7 +108,10 @@ impl Ends {
         let differ = |differs: fn(&End) -> bool| ends.iter().any(differs);
         Ok(Self {
             ids: first.iter().map(|(lease, _)| uuid(lease.run)).collect(),
-            tokens: first.iter().map(|(lease, _)| lease.token.as_i64()).collect(),
+            tokens: first
+                .iter()
+                .map(|(lease, _)| lease.token.as_i64())
+                .collect(),
             kinds: differ(|end| end.kind != 0).then(|| ends.iter().map(|end| end.kind).collect()),
             after: differ(|end| end.kind != 0).then(|| ends.iter().map(|end| end.after).collect()),
             results: differ(|end| end.result.is_some())
@@ -156,7 +159,9 @@ impl News {
         let kept = |text: &String| to_kept(text).into_owned();
         let message = |report: &Report| {
             let progress = report.progress.as_ref()?;
-            Some(&progress.message).filter(|text| !text.is_empty()).map(kept)
+            Some(&progress.message)
+                .filter(|text| !text.is_empty())
+                .map(kept)
         };
         let all = || sorted.iter();
         Self {
@@ -166,7 +171,9 @@ impl News {
                 .map(|report| report.progress.as_ref().map(|progress| progress.fraction))
                 .collect(),
             messages: all().map(|report| message(report)).collect(),
-            executions: all().map(|report| report.execution.as_ref().map(kept)).collect(),
+            executions: all()
+                .map(|report| report.execution.as_ref().map(kept))
+                .collect(),
             tells_waiting: all().map(|report| report.waiting.is_some()).collect(),
             waiting: all()
                 .map(|report| report.waiting.as_ref().and_then(Option::as_ref).map(kept))
@@ -188,7 +195,10 @@ impl News {
 }
 
 /// What became of each end, and what there is to tell.
-pub(crate) fn read(batch: &[(LeaseRef, Finish)], row: &Row) -> Outcome<(Vec<Finished>, Vec<Event>)> {
+pub(crate) fn read(
+    batch: &[(LeaseRef, Finish)],
+    row: &Row,
+) -> Outcome<(Vec<Finished>, Vec<Event>)> {
     let ids: Vec<Uuid> = row.try_get(0)?;
     let tokens: Vec<i64> = row.try_get(1)?;
     let states: Vec<i16> = row.try_get(2)?;

@@ -39,6 +39,27 @@ pub(crate) enum Repeat {
     Harmless,
     /// It may, when the parameter at this place says so.
     Flagged(usize),
+    /// The statement may be made any number of times. It fails in a rare case that it takes care of when the parameter
+    /// at this place says so.
+    Careful(usize),
+    /// Both, each with its place.
+    FlaggedCareful(usize, usize),
+}
+
+impl Repeat {
+    fn flag(self) -> Option<usize> {
+        match self {
+            Self::Flagged(place) | Self::FlaggedCareful(place, _) => Some(place),
+            _ => None,
+        }
+    }
+
+    fn care(self) -> Option<usize> {
+        match self {
+            Self::Careful(place) | Self::FlaggedCareful(_, place) => Some(place),
+            _ => None,
+        }
+    }
 }
 
 /// The rows of an answer, and whether it is the answer to a repetition.
@@ -69,7 +90,10 @@ impl Drop for Lent {
 }
 
 impl Link {
-    pub(crate) fn new(options: &PostgresOptions, connector: Connector) -> Result<Self, BrokerError> {
+    pub(crate) fn new(
+        options: &PostgresOptions,
+        connector: Connector,
+    ) -> Result<Self, BrokerError> {
         let url = options.describe();
         let pool = Pool::builder(connector)
             .max_size(options.max_connections)
@@ -101,7 +125,11 @@ impl Link {
     /// A call of one of our functions with so many parameters.
     pub(crate) fn call(&self, function: &str, params: usize) -> String {
         let places: Vec<String> = (1..=params).map(|place| format!("${place}")).collect();
-        format!("SELECT * FROM {}.{function}({})", self.schema, places.join(", "))
+        format!(
+            "SELECT * FROM {}.{function}({})",
+            self.schema,
+            places.join(", ")
+        )
     }
 
     /// Carries a statement out. Cancellation safe as far as a server is: it happened wholly or not at all.
@@ -115,7 +143,7 @@ impl Link {
         let mut params = statement.params.clone();
         let mut lost: Option<Fault> = None;
         let mut conflicts = 0;
-        let mut flagged = false;
+        let mut care = statement.repeat.care();
         let mut pause = FIRST_PAUSE;
         loop {
             let fault = match self.ask_once(&statement.sql, &params, until).await {
@@ -130,19 +158,15 @@ impl Link {
                 sleep(spread(Duration::from_millis(2) * conflicts)).await;
                 continue;
             }
-            if fault.is_duplicate()
-                && !flagged
-                && let Repeat::Flagged(place) = statement.repeat
+            if fault.wants_care()
+                && let Some(place) = care.take()
             {
-                // What is there already is left alone when the call says so.
                 params[place] = (&true, Type::BOOL);
-                flagged = true;
                 continue;
             }
             if fault.is_lost_answer() && statement.repeat != Repeat::Never {
-                if let Repeat::Flagged(place) = statement.repeat {
+                if let Some(place) = statement.repeat.flag() {
                     params[place] = (&true, Type::BOOL);
-                    flagged = true;
                 }
                 lost = Some(fault);
             } else if lost.is_none() || !matches!(fault, Fault::Connect(_)) {

@@ -83,7 +83,8 @@ impl Listener {
 
     /// Listens until it can't; `heard` says whether it could.
     async fn listen(&self, heard: &mut bool) -> Ended {
-        let connecting = self.connector.config.connect(self.connector.tls.clone());
+        let Connector { config, tls } = &self.connector;
+        let connecting = Box::pin(config.connect(tls.clone()));
         let (client, mut connection) = match connecting.await {
             Ok(connected) => connected,
             Err(error) => return Ended::Broken(Fault::Connect(error)),
@@ -91,7 +92,10 @@ impl Listener {
         let channel = format!("fluid:{}", self.link.schema);
         let nonce = uuid::Uuid::new_v4().simple().to_string();
         let hear = format!("LISTEN \"{channel}\"");
-        if let Err(fault) = self.beside(&mut connection, client.batch_execute(&hear)).await {
+        if let Err(fault) = self
+            .beside(&mut connection, client.batch_execute(&hear))
+            .await
+        {
             return Ended::Broken(fault);
         }
         // A pooler takes LISTEN as well, and drops what then comes. So let it be seen whether anything does.

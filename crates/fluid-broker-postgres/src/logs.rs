@@ -53,7 +53,8 @@ impl Lines {
         self.attempts.push(i64::from(attempt));
         self.ats.push(line.at.as_microsecond());
         self.streams.push(line.stream.code());
-        self.sizes.push(i64::try_from(line.text.len()).unwrap_or(i64::MAX >> 8));
+        self.sizes
+            .push(i64::try_from(line.text.len()).unwrap_or(i64::MAX >> 8));
         self.texts.push(to_kept(&line.text).into_owned());
     }
 
@@ -75,7 +76,12 @@ impl Lines {
 }
 
 /// Lines of a log from a position on.
-pub(crate) fn read<'a>(schema: &str, run: &'a Uuid, after: &'a i64, limit: &'a i64) -> Statement<'a> {
+pub(crate) fn read<'a>(
+    schema: &str,
+    run: &'a Uuid,
+    after: &'a i64,
+    limit: &'a i64,
+) -> Statement<'a> {
     Statement {
         sql: format!(
             "SELECT position, attempt, at, stream, line FROM {schema}.logs WHERE run = $1 AND position > $2 \

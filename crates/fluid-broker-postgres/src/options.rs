@@ -77,14 +77,20 @@ impl PostgresOptions {
         let mut rest = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let value = decoded(value)
-                .ok_or_else(|| invalid(format!("the value of {name:?} is no text in percent-encoding")))?;
+            let value = decoded(value).ok_or_else(|| {
+                invalid(format!(
+                    "the value of {name:?} is no text in percent-encoding"
+                ))
+            })?;
             match name {
                 "schema" => schema = value,
                 "max_connections" => {
-                    max_connections = value.parse().ok().filter(|most| *most > 0).ok_or_else(|| {
-                        invalid(format!("max_connections is {value:?}: use a number from 1 on"))
-                    })?;
+                    max_connections =
+                        value.parse().ok().filter(|most| *most > 0).ok_or_else(|| {
+                            invalid(format!(
+                                "max_connections is {value:?}: use a number from 1 on"
+                            ))
+                        })?;
                 }
                 "sslmode" => {
                     tls.mode = SslMode::parse(&value).ok_or_else(|| {
@@ -103,7 +109,11 @@ impl PostgresOptions {
         tls.client = match (certificate, key) {
             (Some(certificate), Some(key)) => Some((certificate, key)),
             (None, None) => None,
-            _ => return Err(invalid("sslcert and sslkey go together: name both".to_owned())),
+            _ => {
+                return Err(invalid(
+                    "sslcert and sslkey go together: name both".to_owned(),
+                ));
+            }
         };
         let mut plain = place.to_owned();
         if !rest.is_empty() {
@@ -113,13 +123,13 @@ impl PostgresOptions {
         let config: Config = plain
             .parse()
             .map_err(|error: tokio_postgres::Error| invalid(reason(&error)))?;
-        Self::new(config, tls, schema, max_connections)
+        Self::new(config, tls, &schema, max_connections)
     }
 
     fn new(
         mut config: Config,
         tls: Tls,
-        schema: String,
+        schema: &str,
         max_connections: usize,
     ) -> Result<Self, BrokerError> {
         if config.get_hosts().is_empty() && config.get_hostaddrs().is_empty() {
@@ -154,7 +164,7 @@ impl PostgresOptions {
             log_cap: LogCap::default(),
             clock: None,
         }
-        .schema(&schema)
+        .schema(schema)
     }
 
     /// Where fluid keeps its tables; `fluid` by default. It is made if there is none.
@@ -218,7 +228,12 @@ impl PostgresOptions {
     pub fn describe(&self) -> String {
         let user = self.config.get_user().unwrap_or_default();
         let ports = self.config.get_ports();
-        let port = |place: usize| ports.get(place).or(ports.first()).filter(|port| **port != 5432);
+        let port = |place: usize| {
+            ports
+                .get(place)
+                .or(ports.first())
+                .filter(|port| **port != 5432)
+        };
         let (mut hosts, mut sockets) = (Vec::new(), Vec::new());
         for (place, host) in self.config.get_hosts().iter().enumerate() {
             match host {
@@ -296,8 +311,14 @@ mod tests {
     fn urls_name_a_database_and_show_no_password() {
         for (url, described) in [
             ("postgres://me:hush@db/app", "postgres://me@db/app"),
-            ("postgresql://me:hush@db:5433/app", "postgres://me@db:5433/app"),
-            ("postgres://me@a,b:1,2/app?target_session_attrs=read-write", "postgres://me@a,b:1,2/app"),
+            (
+                "postgresql://me:hush@db:5433/app",
+                "postgres://me@db:5433/app",
+            ),
+            (
+                "postgres://me@a,b:1,2/app?target_session_attrs=read-write",
+                "postgres://me@a,b:1,2/app",
+            ),
             (
                 "postgres:///app?host=%2Ftmp%2Fpg&user=me&password=hush",
                 "postgres://me@/app?host=/tmp/pg",
@@ -315,9 +336,14 @@ mod tests {
             assert_eq!(options.describe(), described, "{url}");
             assert!(!format!("{options:?}").contains("hush"), "{options:?}");
         }
-        let options = PostgresOptions::from_url("postgres://me@db/a?sslmode=verify-full&sslrootcert=/ca%20s.pem");
+        let options = PostgresOptions::from_url(
+            "postgres://me@db/a?sslmode=verify-full&sslrootcert=/ca%20s.pem",
+        );
         let tls = options.unwrap().tls;
-        assert_eq!((tls.mode, tls.root), (SslMode::VerifyFull, Some("/ca s.pem".into())));
+        assert_eq!(
+            (tls.mode, tls.root),
+            (SslMode::VerifyFull, Some("/ca s.pem".into()))
+        );
     }
 
     #[test]

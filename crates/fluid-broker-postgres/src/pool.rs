@@ -47,7 +47,9 @@ impl Manager for Connector {
     type Error = tokio_postgres::Error;
 
     async fn create(&self) -> Result<Session, tokio_postgres::Error> {
-        let (client, connection) = self.config.connect(self.tls.clone()).await?;
+        // Boxed: it is large, and seldom needed.
+        let connecting = Box::pin(self.config.connect(self.tls.clone()));
+        let (client, connection) = connecting.await?;
         let task = tokio::spawn(async move {
             if let Err(error) = connection.await {
                 // Whoever used it is told; an idle one is nobody's loss.

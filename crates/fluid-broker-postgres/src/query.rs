@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fluid_core::{
-    Attempt, AttemptOutcome, Page, RunFilter, RunState, Stats, TaskName, TaskRun,
-};
+use fluid_core::{Attempt, AttemptOutcome, Page, RunFilter, RunState, Stats, TaskName, TaskRun};
 use jiff::Timestamp;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -37,15 +35,17 @@ pub(crate) fn read_all(rows: &[Row]) -> Outcome<Vec<TaskRun>> {
 pub(crate) fn list<'a>(
     schema: &str,
     filter: &'a Filter,
-    before: &'a Option<uuid::Uuid>,
+    before: Option<&'a uuid::Uuid>,
     limit: &'a i64,
 ) -> Statement<'a> {
     let mut params: Vec<Param<'a>> = vec![(limit, Type::INT8)];
-    let mut older = String::new();
-    if let Some(before) = before {
-        params.push((before, Type::UUID));
-        older = " AND id < $2".to_owned();
-    }
+    let older = match before {
+        None => "",
+        Some(before) => {
+            params.push((before, Type::UUID));
+            " AND id < $2"
+        }
+    };
     let mut parts = Vec::new();
     for (wanted, table, columns, finished) in [
         (filter.wants_unfinished(), "runs", UNFINISHED, false),
@@ -59,10 +59,15 @@ pub(crate) fn list<'a>(
         }
     }
     if parts.is_empty() {
-        parts.push(format!("(SELECT {UNFINISHED} FROM {schema}.runs WHERE false LIMIT $1)"));
+        parts.push(format!(
+            "(SELECT {UNFINISHED} FROM {schema}.runs WHERE false LIMIT $1)"
+        ));
     }
     Statement {
-        sql: format!("SELECT * FROM ({}) AS runs ORDER BY id DESC LIMIT $1", parts.join(" UNION ALL ")),
+        sql: format!(
+            "SELECT * FROM ({}) AS runs ORDER BY id DESC LIMIT $1",
+            parts.join(" UNION ALL ")
+        ),
         params,
         repeat: Repeat::Harmless,
     }
@@ -100,7 +105,10 @@ pub(crate) fn read_attempt(row: &Row) -> Outcome<Attempt> {
         timestamp(row.try_get(3)?)?,
     );
     attempt.execution = text(row.try_get(2)?);
-    attempt.ended_at = row.try_get::<_, Option<i64>>(4)?.map(timestamp).transpose()?;
+    attempt.ended_at = row
+        .try_get::<_, Option<i64>>(4)?
+        .map(timestamp)
+        .transpose()?;
     attempt.outcome = coded::<AttemptOutcome>(row.try_get(5)?, "outcome")?;
     attempt.error = run_error(row.try_get(6)?)?;
     Ok(attempt)
@@ -124,9 +132,10 @@ pub(crate) fn stats(schema: &str) -> Statement<'static> {
 pub(crate) fn read_stats(rows: &[Row]) -> Outcome<Stats> {
     let mut stats = Stats::default();
     for row in rows {
-        let (Some(task_name), Some(queue_name)) =
-            (row.try_get::<_, Option<&str>>(0)?, row.try_get::<_, Option<&str>>(1)?)
-        else {
+        let (Some(task_name), Some(queue_name)) = (
+            row.try_get::<_, Option<&str>>(0)?,
+            row.try_get::<_, Option<&str>>(1)?,
+        ) else {
             let oldest: Option<i64> = row.try_get(2)?;
             stats.oldest_queued = oldest.map(timestamp).transpose()?;
             continue;
@@ -175,7 +184,7 @@ pub(crate) fn read_ticks(rows: &[Row]) -> Outcome<BTreeMap<TaskName, Timestamp>>
 pub(crate) fn finished_ids<'a>(
     schema: &str,
     filter: &'a Filter,
-    limit: &'a i64,
+    limit: i64,
     newest: bool,
     params: &mut Vec<Param<'a>>,
 ) -> String {
@@ -183,15 +192,13 @@ pub(crate) fn finished_ids<'a>(
         return "'{}'::uuid[]".to_owned();
     }
     let conditions = filter.conditions(true, params);
-    params.push((limit, Type::INT8));
-    let place = params.len();
     let (order, lock) = if newest {
         ("DESC", "")
     } else {
         ("ASC", " FOR UPDATE SKIP LOCKED")
     };
     format!(
-        "ARRAY(SELECT id FROM {schema}.finished WHERE {conditions} ORDER BY id {order} LIMIT ${place}{lock})"
+        "ARRAY(SELECT id FROM {schema}.finished WHERE {conditions} ORDER BY id {order} LIMIT {limit}{lock})"
     )
 }
 

@@ -110,9 +110,18 @@ pub(crate) fn read(row: &Row) -> Outcome<TaskRun> {
     run.max_interruptions = count(row.try_get::<_, i64>(9)?)?;
     run.cancel_requested = row.try_get(10)?;
     run.due_at = timestamp(row.try_get(12)?)?;
-    run.started_at = row.try_get::<_, Option<i64>>(13)?.map(timestamp).transpose()?;
-    run.ended_at = row.try_get::<_, Option<i64>>(14)?.map(timestamp).transpose()?;
-    run.consumer = row.try_get::<_, Option<&str>>(15)?.map(consumer).transpose()?;
+    run.started_at = row
+        .try_get::<_, Option<i64>>(13)?
+        .map(timestamp)
+        .transpose()?;
+    run.ended_at = row
+        .try_get::<_, Option<i64>>(14)?
+        .map(timestamp)
+        .transpose()?;
+    run.consumer = row
+        .try_get::<_, Option<&str>>(15)?
+        .map(consumer)
+        .transpose()?;
     run.execution = text(row.try_get(16)?);
     run.waiting = text(row.try_get(17)?);
     run.progress = match row.try_get::<_, Option<f64>>(18)? {
@@ -128,7 +137,10 @@ pub(crate) fn read(row: &Row) -> Outcome<TaskRun> {
     run.retry_of = row.try_get::<_, Option<Uuid>>(23)?.map(run_id);
     if state == RunState::Success {
         // `null`, which most tasks return, is not kept.
-        run.result = Some(row.try_get::<_, Option<&str>>(26)?.map_or_else(JsonText::null, json));
+        run.result = Some(
+            row.try_get::<_, Option<&str>>(26)?
+                .map_or_else(JsonText::null, json),
+        );
     }
     run.error = run_error(row.try_get(27)?)?;
     Ok(run)

@@ -1,6 +1,5 @@
 //! The tables and functions, and how those of an older version become those of this one.
 
-
 use tokio_postgres::types::Type;
 
 use crate::error::{Fault, Outcome};
@@ -84,7 +83,9 @@ async fn version(session: &Session, schema: &str) -> Outcome<u32> {
         Some(row) => row.try_get(0)?,
     };
     let found = u32::try_from(found).map_err(|_| {
-        Fault::Corrupt(format!("the schema version is {found}, which no fluid wrote"))
+        Fault::Corrupt(format!(
+            "the schema version is {found}, which no fluid wrote"
+        ))
     })?;
     if found > supported() {
         return Err(Fault::TooNew {
@@ -129,7 +130,9 @@ async fn change(session: &Session, schema: &str) -> Outcome<u32> {
     if found.version < supported() {
         let exists = format!("SELECT FROM pg_namespace WHERE nspname = '{schema}'");
         if session.query_typed_opt(&exists, &[]).await?.is_none() {
-            session.batch_execute(&format!("CREATE SCHEMA {schema}")).await?;
+            session
+                .batch_execute(&format!("CREATE SCHEMA {schema}"))
+                .await?;
         }
         session
             .batch_execute(&format!("SET LOCAL search_path = {schema}, pg_temp"))
@@ -152,7 +155,6 @@ async fn change(session: &Session, schema: &str) -> Outcome<u32> {
 pub(crate) async fn open(session: &Session, schema: &str) -> Outcome<()> {
     migrate(session, schema).await.map(|_| ())
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -73,7 +73,10 @@ impl Teller {
 
     /// Tells what is to be told, for as long as it is polled.
     pub(crate) async fn run(self: Arc<Self>, link: Arc<Link>) {
-        let sql = format!("SELECT pg_notify('fluid:{}', payload) FROM unnest($1) AS payload", link.schema);
+        let sql = format!(
+            "SELECT pg_notify('fluid:{}', payload) FROM unnest($1) AS payload",
+            link.schema
+        );
         loop {
             self.something.notified().await;
             let events = {

@@ -46,7 +46,14 @@ mod tests {
 
     #[test]
     fn every_text_comes_back_and_has_no_nul() {
-        for text in ["", "plain", "Grüße 世界", "\0", "\u{1}", "a\0\u{1}0\u{1}1b\0"] {
+        for text in [
+            "",
+            "plain",
+            "Grüße 世界",
+            "\0",
+            "\u{1}",
+            "a\0\u{1}0\u{1}1b\0",
+        ] {
             let kept = to_kept(text);
             assert!(!kept.contains('\0'), "{kept:?}");
             assert_eq!(from_kept(&kept), text);

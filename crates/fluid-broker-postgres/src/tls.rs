@@ -9,7 +9,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// Whether a connection uses TLS, and whom it trusts; `sslmode` of a URL.
@@ -111,21 +113,17 @@ impl Tls {
 
     fn roots(&self) -> Result<RootCertStore, String> {
         let mut roots = RootCertStore::empty();
-        match &self.root {
-            Some(file) => {
-                for certificate in certificates(file)? {
-                    roots
-                        .add(certificate)
-                        .map_err(|error| format!("sslrootcert {file:?} can't be used: {error}"))?;
-                }
+        if let Some(file) = &self.root {
+            for certificate in certificates(file)? {
+                let added = roots.add(certificate);
+                added.map_err(|error| format!("sslrootcert {file:?} can't be used: {error}"))?;
             }
-            None => {
-                let system = rustls_native_certs::load_native_certs();
-                roots.add_parsable_certificates(system.certs);
-                if roots.is_empty() {
-                    return Err("this system has no certificates of CAs: name a file with sslrootcert".to_owned());
-                }
-            }
+            return Ok(roots);
+        }
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        if roots.is_empty() {
+            let reason = "this system has no certificates of CAs: name a file with sslrootcert";
+            return Err(reason.to_owned());
         }
         Ok(roots)
     }
@@ -133,9 +131,12 @@ impl Tls {
 
 fn certificates(file: &PathBuf) -> Result<Vec<CertificateDer<'static>>, String> {
     let read = || CertificateDer::pem_file_iter(file)?.collect::<Result<Vec<_>, _>>();
-    let found = read().map_err(|error| format!("certificate file {file:?} can't be used: {error}"))?;
+    let found =
+        read().map_err(|error| format!("certificate file {file:?} can't be used: {error}"))?;
     if found.is_empty() {
-        return Err(format!("certificate file {file:?} has no certificate in it"));
+        return Err(format!(
+            "certificate file {file:?} has no certificate in it"
+        ));
     }
     Ok(found)
 }
@@ -193,7 +194,10 @@ impl ServerCertVerifier for AnyName {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         // The name is looked at last, when everything else is right.
-        match self.0.verify_server_cert(certificate, chain, name, ocsp, now) {
+        match self
+            .0
+            .verify_server_cert(certificate, chain, name, ocsp, now)
+        {
             Err(rustls::Error::InvalidCertificate(
                 CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
             )) => Ok(ServerCertVerified::assertion()),
@@ -223,4 +227,3 @@ impl ServerCertVerifier for AnyName {
         self.0.supported_verify_schemes()
     }
 }
-

@@ -68,7 +68,11 @@ impl PostgresBroker {
     ///
     /// # Errors
     /// What the statement itself may meet. The transaction can then only be rolled back, as after any error.
-    pub async fn queue_in<C>(&self, transaction: &C, runs: Vec<NewRun>) -> BrokerResult<Vec<Enqueued>>
+    pub async fn queue_in<C>(
+        &self,
+        transaction: &C,
+        runs: Vec<NewRun>,
+    ) -> BrokerResult<Vec<Enqueued>>
     where
         C: GenericClient + Sync,
     {
@@ -135,7 +139,11 @@ fn row(run: &NewRun) -> Result<Row<'_>, Fault> {
         root: run.root.map(|id| id.to_string()),
         retry_of: run.retry_of.map(|id| id.to_string()),
         unique_key: run.unique.as_ref().map(|unique| to_kept(&unique.key)),
-        unique_window: run.unique.as_ref().and_then(|unique| unique.window).map(micros),
+        unique_window: run
+            .unique
+            .as_ref()
+            .and_then(|unique| unique.window)
+            .map(micros),
         concurrency_key: to_kept(&run.concurrency_key),
         max_interruptions: run.max_interruptions,
     })

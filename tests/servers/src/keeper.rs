@@ -10,16 +10,17 @@ type Spawned = io::Result<Child>;
 /// Starts a process from a thread that lives as long as the program: the death signal that a server asks for comes
 /// with the end of the thread that started it, and a test's thread ends with the test.
 pub(crate) fn spawn(command: Command) -> Spawned {
-    static STARTER: LazyLock<mpsc::Sender<(Command, mpsc::Sender<Spawned>)>> = LazyLock::new(|| {
-        let (orders, received) = mpsc::channel::<(Command, mpsc::Sender<Spawned>)>();
-        std::thread::spawn(move || {
-            for (mut command, answer) in received {
-                // Who asked may have given up.
-                let _ = answer.send(command.spawn());
-            }
+    static STARTER: LazyLock<mpsc::Sender<(Command, mpsc::Sender<Spawned>)>> =
+        LazyLock::new(|| {
+            let (orders, received) = mpsc::channel::<(Command, mpsc::Sender<Spawned>)>();
+            std::thread::spawn(move || {
+                for (mut command, answer) in received {
+                    // Who asked may have given up.
+                    let _ = answer.send(command.spawn());
+                }
+            });
+            orders
         });
-        orders
-    });
     let (answer, spawned) = mpsc::channel();
     STARTER
         .send((command, answer))

@@ -83,7 +83,12 @@ impl Postgres {
         let folder = Folder::new()?;
         let data = folder.path().join("data");
         let mut init = as_server(&program("initdb")?);
-        init.args(["--no-sync", "--encoding=UTF8", "--locale=C.UTF-8", "--username=postgres"]);
+        init.args([
+            "--no-sync",
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--username=postgres",
+        ]);
         if let Some(password) = &options.password {
             let file = folder.path().join("password");
             fs::write(&file, password)?;
@@ -138,12 +143,17 @@ impl Postgres {
         let folder = Folder::new()?;
         let data = folder.path().join("data");
         let mut copy = as_server(&program("pg_basebackup")?);
-        copy.args(["--checkpoint=fast", "--no-sync", "--write-recovery-conf", "--username=postgres"])
-            .arg("--host")
-            .arg(self.folder.path())
-            .args(["--port", &self.port.to_string()])
-            .arg("--pgdata")
-            .arg(&data);
+        copy.args([
+            "--checkpoint=fast",
+            "--no-sync",
+            "--write-recovery-conf",
+            "--username=postgres",
+        ])
+        .arg("--host")
+        .arg(self.folder.path())
+        .args(["--port", &self.port.to_string()])
+        .arg("--pgdata")
+        .arg(&data);
         if let Some(password) = &self.password {
             copy.env("PGPASSWORD", password);
         }
@@ -274,24 +284,49 @@ impl Postgres {
 
     /// The URL of a database, over TCP.
     pub fn url(&self, database: &str) -> String {
-        let password = self.password.as_deref().map_or_else(String::new, |it| format!(":{it}"));
-        format!("postgres://postgres{password}@127.0.0.1:{}/{database}", self.port)
+        let password = self
+            .password
+            .as_deref()
+            .map_or_else(String::new, |it| format!(":{it}"));
+        format!(
+            "postgres://postgres{password}@127.0.0.1:{}/{database}",
+            self.port
+        )
     }
 
     /// The URL of a database, over the Unix socket.
     pub fn socket_url(&self, database: &str) -> String {
-        let password = self.password.as_deref().map_or_else(String::new, |it| format!("&password={it}"));
+        let password = self
+            .password
+            .as_deref()
+            .map_or_else(String::new, |it| format!("&password={it}"));
         let folder = self.folder.path().display();
-        format!("postgres:///{database}?host={folder}&port={}&user=postgres{password}", self.port)
+        format!(
+            "postgres:///{database}?host={folder}&port={}&user=postgres{password}",
+            self.port
+        )
     }
 
     /// Runs a statement with `psql` as the superuser; what it prints, without headers.
     pub fn psql(&self, database: &str, sql: &str) -> anyhow::Result<String> {
         let mut psql = Command::new(program("psql")?);
-        psql.args(["--no-psqlrc", "--quiet", "--tuples-only", "--no-align", "--username=postgres"])
-            .args(["--set", "ON_ERROR_STOP=1", "--host"])
-            .arg(self.folder.path())
-            .args(["--port", &self.port.to_string(), "--dbname", database, "--command", sql]);
+        psql.args([
+            "--no-psqlrc",
+            "--quiet",
+            "--tuples-only",
+            "--no-align",
+            "--username=postgres",
+        ])
+        .args(["--set", "ON_ERROR_STOP=1", "--host"])
+        .arg(self.folder.path())
+        .args([
+            "--port",
+            &self.port.to_string(),
+            "--dbname",
+            database,
+            "--command",
+            sql,
+        ]);
         if let Some(password) = &self.password {
             psql.env("PGPASSWORD", password);
         }
@@ -308,7 +343,9 @@ impl Postgres {
     }
 
     fn process(&self) -> std::sync::MutexGuard<'_, Option<Child>> {
-        self.process.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.process
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
@@ -319,7 +356,7 @@ impl Drop for Postgres {
     }
 }
 
-/// A PgBouncer in front of a server, which lends its connections for the length of a transaction.
+/// A `PgBouncer` in front of a server, which lends its connections for the length of a transaction.
 #[derive(Debug)]
 pub struct PgBouncer {
     folder: Folder,
@@ -346,7 +383,8 @@ impl PgBouncer {
             ),
         )?;
         // With `auth_type = any` clients are let in as this user, whoever they are.
-        let text = fs::read_to_string(&configuration)?.replace("* = host", "* = user=postgres host");
+        let text =
+            fs::read_to_string(&configuration)?.replace("* = host", "* = user=postgres host");
         fs::write(&configuration, text)?;
         give_away(&users)?;
         give_away(&configuration)?;
@@ -370,7 +408,11 @@ impl PgBouncer {
             }
             std::thread::sleep(Duration::from_millis(20));
         }
-        Ok(Self { folder, port, process })
+        Ok(Self {
+            folder,
+            port,
+            process,
+        })
     }
 
     /// The URL of a database behind it.
@@ -405,7 +447,9 @@ fn program(name: &str) -> anyhow::Result<PathBuf> {
         .collect();
     versions.sort();
     let newest = versions.pop().map(|(_, path)| path);
-    newest.with_context(|| format!("{name} is not below {VERSIONS}: install the package postgresql-15"))
+    newest.with_context(|| {
+        format!("{name} is not below {VERSIONS}: install the package postgresql-15")
+    })
 }
 
 fn is_root() -> bool {
@@ -418,11 +462,21 @@ fn as_server(program: &Path) -> Command {
     if is_root() {
         // A change of user takes the signal away again, so it comes first.
         let nobody = NOBODY.to_string();
-        command.args(["--reuid", &nobody, "--regid", &nobody, "--clear-groups", "setpriv"]);
+        command.args([
+            "--reuid",
+            &nobody,
+            "--regid",
+            &nobody,
+            "--clear-groups",
+            "setpriv",
+        ]);
     }
     // The server takes this signal as an order to end at once, and leaves no shared memory behind.
     command.args(["--pdeathsig", "QUIT", "--"]);
-    command.arg(program).env("LC_ALL", "C.UTF-8").current_dir("/");
+    command
+        .arg(program)
+        .env("LC_ALL", "C.UTF-8")
+        .current_dir("/");
     // A group of its own, so that a signal to the test's group does not reach it first.
     command.process_group(0);
     command
@@ -465,7 +519,10 @@ fn give_away(path: &Path) -> anyhow::Result<()> {
 
 fn only_for_the_owner(path: &Path) -> anyhow::Result<()> {
     use std::os::unix::fs::PermissionsExt;
-    Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o600))?)
+    Ok(fs::set_permissions(
+        path,
+        fs::Permissions::from_mode(0o600),
+    )?)
 }
 
 fn finish(command: &mut Command) -> anyhow::Result<()> {

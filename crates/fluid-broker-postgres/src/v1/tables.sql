@@ -93,7 +93,7 @@ CREATE TABLE finished (
 ) WITH (autovacuum_vacuum_cost_delay = 0);
 ALTER TABLE finished ADD PRIMARY KEY (id);
 CREATE INDEX finished_task ON finished (task, id);
-CREATE INDEX finished_otherwise ON finished (state, id) WHERE state <> 4;
+CREATE INDEX finished_otherwise ON finished (id) WHERE state <> 4;
 CREATE INDEX finished_ended ON finished USING brin (ended_at) WITH (autosummarize = on);
 CREATE INDEX finished_parent ON finished (parent, id) WHERE parent IS NOT NULL;
 CREATE INDEX finished_root ON finished (root, id) WHERE root IS NOT NULL;

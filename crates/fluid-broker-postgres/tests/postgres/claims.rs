@@ -61,7 +61,9 @@ async fn batches_of_the_same_runs_in_any_order_don_t_block_each_other() {
     let log = server().log().unwrap();
     let schema = broker.describe();
     let schema = schema.split("schema=").nth(1).unwrap();
-    let deadlocks = log.lines().filter(|line| line.contains("deadlock") && line.contains(schema));
+    let deadlocks = log
+        .lines()
+        .filter(|line| line.contains("deadlock") && line.contains(schema));
     assert_eq!(deadlocks.count(), 0);
 }
 
@@ -75,31 +77,51 @@ async fn a_token_of_the_same_batch_does_not_fit_another_run() {
     crossed[0].token = crossed[1].token;
     crossed[1].token = first;
     let extended = broker.extend(crossed.clone(), DEFAULT_LEASE).await.unwrap();
-    assert_eq!(extended, [LeaseStatus::Lost, LeaseStatus::Lost, LeaseStatus::Held]);
-    let ends = crossed.into_iter().map(|lease| (lease, success())).collect();
+    assert_eq!(
+        extended,
+        [LeaseStatus::Lost, LeaseStatus::Lost, LeaseStatus::Held]
+    );
+    let ends = crossed
+        .into_iter()
+        .map(|lease| (lease, success()))
+        .collect();
     let finished = broker.finish(ends).await.unwrap();
     assert_eq!(
         finished,
-        [Finished::Lost, Finished::Lost, Finished::Written(RunState::Success)]
+        [
+            Finished::Lost,
+            Finished::Lost,
+            Finished::Written(RunState::Success)
+        ]
     );
     // A lost token and a good one of one run in one batch.
     let good = lease(&claimed[0]);
     let mut lost = good;
     lost.token = lease(&claimed[1]).token;
-    let finished = broker.finish(vec![(lost, success()), (good, success())]).await.unwrap();
-    assert_eq!(finished, [Finished::Lost, Finished::Written(RunState::Success)]);
+    let finished = broker
+        .finish(vec![(lost, success()), (good, success())])
+        .await
+        .unwrap();
+    assert_eq!(
+        finished,
+        [Finished::Lost, Finished::Written(RunState::Success)]
+    );
 }
 
 #[tokio::test]
 async fn no_call_reads_a_whole_table_of_runs() {
     let schema = fresh_schema();
     let url = format!("{}?application_name={schema}", server().url("postgres"));
-    let options = PostgresOptions::from_url(&url).unwrap().schema(&schema).unwrap();
+    let options = PostgresOptions::from_url(&url)
+        .unwrap()
+        .schema(&schema)
+        .unwrap();
     let psql = |sql: String| server().psql("postgres", &sql).unwrap();
     // What a session counted can be seen when it is over.
     let wait_for_the_end_of_sessions = async || {
         let since = Instant::now();
-        let sessions = format!("SELECT count(*) FROM pg_stat_activity WHERE application_name = '{schema}'");
+        let sessions =
+            format!("SELECT count(*) FROM pg_stat_activity WHERE application_name = '{schema}'");
         while psql(sessions.clone()) != "0" {
             assert!(since.elapsed() < Duration::from_secs(20), "sessions go on");
             tokio::task::yield_now().await;

@@ -44,7 +44,11 @@ async fn a_wrong_password_or_user_is_told() {
     let port = server.port();
     for user in ["postgres", "nobody"] {
         let url = format!("postgres://{user}:hush@127.0.0.1:{port}/postgres");
-        let error = refused(&url, &["password authentication failed", user, "check the user"]).await;
+        let error = refused(
+            &url,
+            &["password authentication failed", user, "check the user"],
+        )
+        .await;
         assert!(is_invalid(&error), "{error:?}");
     }
     let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
@@ -57,7 +61,11 @@ async fn a_wrong_password_or_user_is_told() {
 
 #[tokio::test]
 async fn a_database_that_is_missing_is_told() {
-    let error = refused(&server().url("nowhere"), &["\"nowhere\"", "create the database"]).await;
+    let error = refused(
+        &server().url("nowhere"),
+        &["\"nowhere\"", "create the database"],
+    )
+    .await;
     assert!(is_invalid(&error), "{error:?}");
 }
 
@@ -66,12 +74,23 @@ async fn a_server_that_is_not_there_is_told() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
-    let error = refused(&format!("postgres://me:hush@127.0.0.1:{port}/app"), &["nobody listens"]).await;
+    let error = refused(
+        &format!("postgres://me:hush@127.0.0.1:{port}/app"),
+        &["nobody listens"],
+    )
+    .await;
     assert!(is_unreachable(&error), "{error:?}");
-    let error = refused("postgres://me:hush@no-such-host.invalid/app", &["check the host"]).await;
+    let error = refused(
+        "postgres://me:hush@no-such-host.invalid/app",
+        &["check the host"],
+    )
+    .await;
     assert!(is_unreachable(&error), "{error:?}");
     let folder = tempfile::tempdir().unwrap();
-    let url = format!("postgres:///app?host={}&user=me&password=hush", folder.path().display());
+    let url = format!(
+        "postgres:///app?host={}&user=me&password=hush",
+        folder.path().display()
+    );
     let error = refused(&url, &["there is no such socket"]).await;
     assert!(is_unreachable(&error), "{error:?}");
 }
@@ -81,7 +100,11 @@ async fn a_unix_socket_is_a_way_to_a_server() {
     let options = PostgresOptions::from_url(&server().socket_url("postgres")).unwrap();
     let options = options.schema(&fresh_schema()).unwrap();
     let broker = PostgresBroker::open(options).await.unwrap();
-    assert!(broker.describe().contains("host=/"), "{}", broker.describe());
+    assert!(
+        broker.describe().contains("host=/"),
+        "{}",
+        broker.describe()
+    );
     broker.enqueue(vec![new_run("a")]).await.unwrap();
 }
 
@@ -117,7 +140,10 @@ async fn tls_is_used_and_refused_as_the_url_says() {
     let (stranger, _, _) = certificates(other.path());
     let server = Postgres::start(&Server::new().certificate(&certificate, &key)).unwrap();
     let url = |host: &str, more: String| {
-        format!("postgres://postgres@{host}:{}/postgres?{more}", server.port())
+        format!(
+            "postgres://postgres@{host}:{}/postgres?{more}",
+            server.port()
+        )
     };
     let (ca, stranger) = (ca.display(), stranger.display());
     for (host, more) in [
@@ -141,11 +167,27 @@ async fn tls_is_used_and_refused_as_the_url_says() {
         wait_until_nobody_is_connected(&server).await;
     }
     for (host, more, words) in [
-        ("127.0.0.1", format!("sslmode=verify-full&sslrootcert={ca}"), "another host"),
-        ("localhost", format!("sslmode=verify-full&sslrootcert={stranger}"), "sslrootcert"),
-        ("localhost", format!("sslmode=require&sslrootcert={stranger}"), "sslrootcert"),
+        (
+            "127.0.0.1",
+            format!("sslmode=verify-full&sslrootcert={ca}"),
+            "another host",
+        ),
+        (
+            "localhost",
+            format!("sslmode=verify-full&sslrootcert={stranger}"),
+            "sslrootcert",
+        ),
+        (
+            "localhost",
+            format!("sslmode=require&sslrootcert={stranger}"),
+            "sslrootcert",
+        ),
         ("localhost", "sslmode=verify-full".to_owned(), "sslrootcert"),
-        ("localhost", "sslmode=verify-ca&sslrootcert=/no/such/file".to_owned(), "/no/such/file"),
+        (
+            "localhost",
+            "sslmode=verify-ca&sslrootcert=/no/such/file".to_owned(),
+            "/no/such/file",
+        ),
     ] {
         let error = refused(&url(host, more), &[words]).await;
         assert!(is_invalid(&error), "{error:?}");
@@ -156,7 +198,10 @@ async fn wait_until_nobody_is_connected(server: &Postgres) {
     let since = Instant::now();
     let sql = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'fluid'";
     while server.psql("postgres", sql).unwrap() != "0" {
-        assert!(since.elapsed() < Duration::from_secs(20), "connections stay");
+        assert!(
+            since.elapsed() < Duration::from_secs(20),
+            "connections stay"
+        );
         tokio::task::yield_now().await;
     }
 }
@@ -177,9 +222,12 @@ async fn a_server_that_is_too_old_is_told() {
         let (mut client, _) = listener.accept().await.unwrap();
         let mut asked = vec![0; 4096];
         // The start-up message, which is taken without a password.
-        client.read(&mut asked).await.unwrap();
-        client.write_all(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I").await.unwrap();
-        client.read(&mut asked).await.unwrap();
+        assert!(client.read(&mut asked).await.unwrap() > 0);
+        client
+            .write_all(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I")
+            .await
+            .unwrap();
+        assert!(client.read(&mut asked).await.unwrap() > 0);
         let columns: [(i32, &[u8]); 6] = [
             (23, &130_011_i32.to_be_bytes()),
             (25, b"13.11"),
@@ -198,7 +246,12 @@ async fn a_server_that_is_too_old_is_told() {
             row.extend(i32::try_from(value.len()).unwrap().to_be_bytes());
             row.extend(value);
         }
-        for (kind, body) in [(b'T', description), (b'D', row), (b'C', b"SELECT 1\0".to_vec()), (b'Z', b"I".to_vec())] {
+        for (kind, body) in [
+            (b'T', description),
+            (b'D', row),
+            (b'C', b"SELECT 1\0".to_vec()),
+            (b'Z', b"I".to_vec()),
+        ] {
             answer.push(kind);
             answer.extend(i32::try_from(body.len() + 4).unwrap().to_be_bytes());
             answer.extend(body);
@@ -239,7 +292,10 @@ async fn a_standby_may_be_read_and_says_why_it_can_not_be_written() {
         broker.claim(wish_for("a", 1)).await.unwrap_err(),
     ] {
         assert!(matches!(error, BrokerError::ReadOnly { .. }), "{error:?}");
-        assert!(error.is_transient() && error.to_string().contains("standby"), "{error}");
+        assert!(
+            error.is_transient() && error.to_string().contains("standby"),
+            "{error}"
+        );
     }
     let missing = format!("{}?schema=missing", standby.url("postgres"));
     let error = refused(&missing, &["standby", "name the primary"]).await;
@@ -250,7 +306,9 @@ async fn a_standby_may_be_read_and_says_why_it_can_not_be_written() {
 async fn a_database_made_read_only_recovers() {
     let server = Postgres::start(&Server::new()).unwrap();
     let options = PostgresOptions::from_url(&server.url("postgres")).unwrap();
-    let broker = PostgresBroker::open(options.max_connections(1)).await.unwrap();
+    let broker = PostgresBroker::open(options.max_connections(1))
+        .await
+        .unwrap();
     let switch = |to: &str| {
         let sql = format!("ALTER SYSTEM SET default_transaction_read_only = {to}");
         server.psql("postgres", &sql).unwrap();
@@ -284,8 +342,19 @@ async fn a_role_without_privileges_says_which_it_lacks() {
     let schema = schema(&options.describe());
     let sql = format!("CREATE ROLE role_{schema} LOGIN");
     server().psql("postgres", &sql).unwrap();
-    let url = format!("postgres://role_{schema}:hush@127.0.0.1:{}/postgres?schema={schema}", server().port());
-    let error = refused(&url, &["permission denied for database", "fluid-cli migrate", "docs/postgres.md"]).await;
+    let url = format!(
+        "postgres://role_{schema}:hush@127.0.0.1:{}/postgres?schema={schema}",
+        server().port()
+    );
+    let error = refused(
+        &url,
+        &[
+            "permission denied for database",
+            "fluid-cli migrate",
+            "docs/postgres.md",
+        ],
+    )
+    .await;
     assert!(is_invalid(&error), "{error:?}");
 
     PostgresBroker::migrate(&options).await.unwrap();
@@ -298,7 +367,9 @@ async fn a_role_without_privileges_says_which_it_lacks() {
          GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO role_{schema}"
     );
     server().psql("postgres", &grants).unwrap();
-    let broker = PostgresBroker::open(PostgresOptions::from_url(&url).unwrap()).await.unwrap();
+    let broker = PostgresBroker::open(PostgresOptions::from_url(&url).unwrap())
+        .await
+        .unwrap();
     for _ in 0..100 {
         // Among them are those that tidy up.
         broker.enqueue(vec![new_run("a")]).await.unwrap();
@@ -322,7 +393,10 @@ async fn too_many_connections_are_told() {
         }
         assert!(held.len() < 10);
     };
-    assert_eq!(error.code().map(tokio_postgres::error::SqlState::code), Some("53300"));
+    assert_eq!(
+        error.code().map(tokio_postgres::error::SqlState::code),
+        Some("53300")
+    );
     let error = refused(&url, &["too many clients", "max_connections"]).await;
     assert!(is_unreachable(&error), "{error:?}");
 }
@@ -337,10 +411,22 @@ async fn sessions_that_can_not_keep_limits_are_told_how_to() {
          ALTER ROLE strict_{schema} SET default_transaction_isolation = 'serializable'"
     );
     server().psql("postgres", &sql).unwrap();
-    let url = format!("postgres://strict_{schema}@127.0.0.1:{}/postgres?schema={schema}", server().port());
-    let broker = PostgresBroker::open(PostgresOptions::from_url(&url).unwrap()).await.unwrap();
-    let error = broker.claim(wish_for("a", 1)).await.unwrap_err().to_string();
-    assert!(error.contains("read committed") && error.contains("ALTER ROLE"), "{error}");
+    let url = format!(
+        "postgres://strict_{schema}@127.0.0.1:{}/postgres?schema={schema}",
+        server().port()
+    );
+    let broker = PostgresBroker::open(PostgresOptions::from_url(&url).unwrap())
+        .await
+        .unwrap();
+    let error = broker
+        .claim(wish_for("a", 1))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("read committed") && error.contains("ALTER ROLE"),
+        "{error}"
+    );
 }
 
 /// A small file system of its own, unmounted in the end; `None` where this process may not mount.
@@ -349,7 +435,18 @@ struct Mount(PathBuf);
 impl Mount {
     fn new(at: PathBuf) -> Option<Self> {
         std::fs::create_dir(&at).unwrap();
-        run("mount", &["-t", "tmpfs", "-o", "size=24m,uid=65534,gid=65534", "fluid-test"], &at).then_some(Self(at))
+        run(
+            "mount",
+            &[
+                "-t",
+                "tmpfs",
+                "-o",
+                "size=24m,uid=65534,gid=65534",
+                "fluid-test",
+            ],
+            &at,
+        )
+        .then_some(Self(at))
     }
 }
 
@@ -378,13 +475,18 @@ async fn a_full_disk_loses_nothing_and_is_over_when_there_is_room() {
     open_to_all(folder.path());
     let server = Postgres::start(&Server::new()).unwrap();
     let sql = |sql: &str| server.psql("postgres", sql).unwrap();
-    sql(&format!("CREATE TABLESPACE small LOCATION '{}'", mount.0.display()));
+    sql(&format!(
+        "CREATE TABLESPACE small LOCATION '{}'",
+        mount.0.display()
+    ));
     sql("CREATE DATABASE small TABLESPACE small");
     let options = PostgresOptions::from_url(&server.url("small")).unwrap();
     let broker = PostgresBroker::open(options).await.unwrap();
     // Random text, or it would be compressed.
     let large = || -> Vec<NewRun> {
-        let text: String = (0..4000).map(|_| uuid::Uuid::new_v4().to_string()).collect();
+        let text: String = (0..4000)
+            .map(|_| uuid::Uuid::new_v4().to_string())
+            .collect();
         let params = Params::stored(JsonText::trusted(format!("\"{text}\"")), []);
         vec![NewRun::new(task("a"), params)]
     };
@@ -397,7 +499,10 @@ async fn a_full_disk_loses_nothing_and_is_over_when_there_is_room() {
         assert!(inside < 1000, "the disk never became full");
     };
     assert!(matches!(error, BrokerError::Full { .. }), "{error:?}");
-    assert!(error.is_transient() && error.to_string().contains("disk is full"), "{error}");
+    assert!(
+        error.is_transient() && error.to_string().contains("disk is full"),
+        "{error}"
+    );
     let queued = broker.stats().await.unwrap().count(RunState::Queued);
     assert_eq!(queued, inside);
     assert!(run("mount", &["-o", "remount,size=64m"], &mount.0));
@@ -418,7 +523,10 @@ async fn a_value_that_is_too_large_is_the_callers_fault() {
     let broker = crate::stage::open().await;
     let mut runs = new_runs("a", 1);
     // An index holds a third of a page at most.
-    runs[0].concurrency_key = (0..400).map(|_| uuid::Uuid::new_v4().to_string()).collect::<String>().into();
+    runs[0].concurrency_key = (0..400)
+        .map(|_| uuid::Uuid::new_v4().to_string())
+        .collect::<String>()
+        .into();
     let error = broker.enqueue(runs).await.unwrap_err();
     assert!(is_invalid(&error) && !error.is_transient(), "{error:?}");
 }

@@ -59,9 +59,19 @@ async fn a_claim_whose_answer_was_lost_brings_the_same_runs() {
         assert_eq!(claimed_ids, ids[..3]);
         assert!(claimed.runs.iter().all(|(run, _)| run.attempt == 1));
         let stats = broker.stats().await.unwrap();
-        assert_eq!((stats.count(RunState::Running), stats.count(RunState::Queued)), (3, 2));
+        assert_eq!(
+            (
+                stats.count(RunState::Running),
+                stats.count(RunState::Queued)
+            ),
+            (3, 2)
+        );
         // The tokens are good.
-        let ends = claimed.runs.iter().map(|one| (lease(one), success())).collect();
+        let ends = claimed
+            .runs
+            .iter()
+            .map(|one| (lease(one), success()))
+            .collect();
         let finished = broker.finish(ends).await.unwrap();
         assert_eq!(finished, [Finished::Written(RunState::Success); 3]);
         let rest = broker.claim(wish_for("a", 3)).await.unwrap().runs;
@@ -83,7 +93,13 @@ async fn an_end_whose_answer_was_lost_is_written_once() {
         after: Duration::from_secs(60),
         error: failed(),
     };
-    let ends = [success(), Finish::Failure(failed()), retry, later, Finish::Released];
+    let ends = [
+        success(),
+        Finish::Failure(failed()),
+        retry,
+        later,
+        Finish::Released,
+    ];
     let batch: Vec<_> = claimed.iter().map(lease).zip(ends).collect();
     proxy.lose_next_answer();
     let finished = broker.finish(batch.clone()).await.unwrap();
@@ -114,11 +130,17 @@ async fn an_end_that_another_wrote_stays_lost_though_the_answer_was() {
     let taken = broker.claim(wish_for("a", 1)).await.unwrap().runs;
     assert_eq!(taken.len(), 1);
     proxy.lose_next_answer();
-    let finished = broker.finish(vec![(lease(&lost[0]), success())]).await.unwrap();
+    let finished = broker
+        .finish(vec![(lease(&lost[0]), success())])
+        .await
+        .unwrap();
     assert_eq!((finished, proxy.lost()), (vec![Finished::Lost], 1));
     let attempts = broker.attempts(lost[0].0.id).await.unwrap();
     let outcomes: Vec<_> = attempts.iter().map(|attempt| attempt.outcome).collect();
-    assert_eq!(outcomes, [AttemptOutcome::Interrupted, AttemptOutcome::Running]);
+    assert_eq!(
+        outcomes,
+        [AttemptOutcome::Interrupted, AttemptOutcome::Running]
+    );
 }
 
 #[tokio::test]
@@ -131,8 +153,14 @@ async fn other_writes_whose_answer_was_lost_happen_once() {
     };
     let run = tick.run.id;
     proxy.lose_next_answer();
-    assert_eq!(broker.tick(vec![tick.clone()]).await.unwrap(), [Ticked::Fired(run)]);
-    assert_eq!(broker.tick(vec![tick.clone()]).await.unwrap(), [Ticked::AlreadyFired]);
+    assert_eq!(
+        broker.tick(vec![tick.clone()]).await.unwrap(),
+        [Ticked::Fired(run)]
+    );
+    assert_eq!(
+        broker.tick(vec![tick.clone()]).await.unwrap(),
+        [Ticked::AlreadyFired]
+    );
 
     let line = LogLine {
         at: tick.instant,
@@ -155,7 +183,10 @@ async fn other_writes_whose_answer_was_lost_happen_once() {
     let again = broker.retry(RunFilter::default(), 10).await.unwrap();
     assert_eq!(again.len(), 1);
     assert_eq!(broker.stats().await.unwrap().count(RunState::Queued), 1);
-    assert_eq!(broker.get(again[0]).await.unwrap().unwrap().retry_of, Some(run));
+    assert_eq!(
+        broker.get(again[0]).await.unwrap().unwrap().retry_of,
+        Some(run)
+    );
     assert_eq!(proxy.lost(), 4);
 }
 

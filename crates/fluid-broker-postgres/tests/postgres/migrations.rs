@@ -40,14 +40,24 @@ async fn a_schema_of_a_newer_fluid_is_left_alone() {
     PostgresBroker::migrate(&options).await.unwrap();
     let schema = schema(&options.describe());
     server()
-        .psql("postgres", &format!("UPDATE {schema}.meta SET version = 99"))
+        .psql(
+            "postgres",
+            &format!("UPDATE {schema}.meta SET version = 99"),
+        )
         .unwrap();
     for error in [
         PostgresBroker::open(options.clone()).await.unwrap_err(),
         PostgresBroker::migrate(&options).await.unwrap_err(),
     ] {
         assert!(
-            matches!(error, BrokerError::SchemaTooNew { found: 99, supported: 1, .. }),
+            matches!(
+                error,
+                BrokerError::SchemaTooNew {
+                    found: 99,
+                    supported: 1,
+                    ..
+                }
+            ),
             "{error:?}"
         );
     }
@@ -60,7 +70,10 @@ async fn a_migration_that_fails_leaves_nothing_behind() {
     // Somebody else's table has a name that is needed.
     let sql = format!("CREATE SCHEMA {schema}; CREATE TABLE {schema}.ticks (x int)");
     server().psql("postgres", &sql).unwrap();
-    let error = PostgresBroker::open(options.clone()).await.unwrap_err().to_string();
+    let error = PostgresBroker::open(options.clone())
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("\"ticks\" already exists"), "{error}");
     let tables = format!("SELECT count(*) FROM pg_tables WHERE schemaname = '{schema}'");
     assert_eq!(server().psql("postgres", &tables).unwrap(), "1");

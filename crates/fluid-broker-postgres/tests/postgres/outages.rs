@@ -14,7 +14,9 @@ const SOON: Duration = Duration::from_secs(30);
 
 async fn opened(server: &Postgres) -> PostgresBroker {
     let options = PostgresOptions::from_url(&server.url("postgres")).unwrap();
-    PostgresBroker::open(options.call_deadline(Duration::from_secs(5))).await.unwrap()
+    PostgresBroker::open(options.call_deadline(Duration::from_secs(5)))
+        .await
+        .unwrap()
 }
 
 async fn hear(events: &mut Receiver<Event>, wanted: impl Fn(&Event) -> bool) {
@@ -64,7 +66,11 @@ async fn a_server_that_was_killed_and_started_again_lost_nothing() {
     let run = new_run("b");
     let id = run.id;
     other.enqueue(vec![run]).await.unwrap();
-    hear(&mut events, |event| matches!(event, Event::Enqueued { run, .. } if *run == id)).await;
+    hear(
+        &mut events,
+        |event| matches!(event, Event::Enqueued { run, .. } if *run == id),
+    )
+    .await;
 
     let ends = claimed.iter().map(|one| (lease(one), success())).collect();
     let finished = broker.finish(ends).await.unwrap();
@@ -127,14 +133,23 @@ async fn a_server_that_hangs_is_given_up_in_time_and_used_again() {
         let error = broker.enqueue(vec![new_run("a")]).await.unwrap_err();
         assert!(error.is_transient(), "{error:?}");
         let told = error.to_string();
-        assert!(told.contains("nothing came back") || told.contains("timeout"), "{told}");
+        assert!(
+            told.contains("nothing came back") || told.contains("timeout"),
+            "{told}"
+        );
     }
     server.pause(false).unwrap();
     enqueue_when_possible(&broker).await;
     let sessions = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'fluid'";
     let since = Instant::now();
     // What was asked of the hanging server is no session's work for long.
-    while server.psql("postgres", sessions).unwrap().parse::<u32>().unwrap() > 2 {
+    while server
+        .psql("postgres", sessions)
+        .unwrap()
+        .parse::<u32>()
+        .unwrap()
+        > 2
+    {
         assert!(since.elapsed() < SOON, "sessions stay");
     }
 }

@@ -44,7 +44,10 @@ async fn a_batch_of_anything_is_one_statement() {
         report.progress = Some(Progress::new(0.5, "half"));
         report
     };
-    broker.report(leases.iter().map(report).collect()).await.unwrap();
+    broker
+        .report(leases.iter().map(report).collect())
+        .await
+        .unwrap();
     one("report");
     let line = LogLine {
         at: broker.now().await.unwrap(),
@@ -57,7 +60,10 @@ async fn a_batch_of_anything_is_one_statement() {
         attempt: 1,
         lines: vec![line.clone(); 3],
     };
-    broker.append_logs(leases.iter().map(batch).collect()).await.unwrap();
+    broker
+        .append_logs(leases.iter().map(batch).collect())
+        .await
+        .unwrap();
     one("append_logs");
     let ends = leases.iter().map(|lease| (*lease, success())).collect();
     broker

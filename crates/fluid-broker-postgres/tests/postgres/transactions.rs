@@ -40,7 +40,11 @@ async fn a_run_exists_if_and_only_if_its_transaction_commits() {
         let id = run.id;
         let answers = broker.queue_in(&transaction, vec![run]).await.unwrap();
         assert_eq!(answers, [Enqueued::Inserted(id)]);
-        assert_eq!(broker.get(id).await.unwrap(), None, "seen before the commit");
+        assert_eq!(
+            broker.get(id).await.unwrap(),
+            None,
+            "seen before the commit"
+        );
         assert_eq!(broker.claim(wish_for("a", 5)).await.unwrap().runs, []);
         if commits {
             transaction.commit().await.unwrap();
@@ -92,7 +96,10 @@ async fn a_statement_of_plain_text_enqueues_all_that_a_run_is() {
     run.concurrency_key = "ключ\0\u{1}".into();
     run.due = fluid_core::Due::After(Duration::from_secs(60));
     run.max_interruptions = 7;
-    (run.parent, run.root) = (Some(fluid_core::RunId::new()), Some(fluid_core::RunId::new()));
+    (run.parent, run.root) = (
+        Some(fluid_core::RunId::new()),
+        Some(fluid_core::RunId::new()),
+    );
     let second = unique("übung", "k'\"\\ 🔑");
     let (sql, parameters) = broker
         .enqueue_statement(&[run.clone(), second.clone(), new_run("a")])
@@ -100,7 +107,12 @@ async fn a_statement_of_plain_text_enqueues_all_that_a_run_is() {
     let client = client().await;
     let given: Vec<_> = parameters
         .iter()
-        .map(|text| (text as &(dyn tokio_postgres::types::ToSql + Sync), Type::TEXT))
+        .map(|text| {
+            (
+                text as &(dyn tokio_postgres::types::ToSql + Sync),
+                Type::TEXT,
+            )
+        })
         .collect();
     let rows = client.query_typed(&sql, &given).await.unwrap();
     assert_eq!(rows.len(), 1, "one is a duplicate");
@@ -117,7 +129,10 @@ async fn a_statement_of_plain_text_enqueues_all_that_a_run_is() {
 async fn an_open_transaction_holds_up_neither_claims_nor_ends() {
     let broker = open().await;
     let held = unique("a", "k");
-    broker.enqueue(vec![held.clone(), new_run("b")]).await.unwrap();
+    broker
+        .enqueue(vec![held.clone(), new_run("b")])
+        .await
+        .unwrap();
     let claimed = broker.claim(wish_for("a", 5)).await.unwrap().runs;
     let mut client = client().await;
     let transaction = client.transaction().await.unwrap();
@@ -128,7 +143,10 @@ async fn an_open_transaction_holds_up_neither_claims_nor_ends() {
     let others = async {
         let ends = claimed.iter().map(|one| (lease(one), success())).collect();
         broker.finish(ends).await.unwrap();
-        broker.enqueue(vec![unique("a", "k"), new_run("b")]).await.unwrap();
+        broker
+            .enqueue(vec![unique("a", "k"), new_run("b")])
+            .await
+            .unwrap();
         let claimed = broker.claim(wish_for("b", 5)).await.unwrap().runs;
         assert_eq!(claimed.len(), 2);
         for _ in 0..200 {
