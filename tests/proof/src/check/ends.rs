@@ -20,9 +20,13 @@ pub(super) fn check(seen: &Seen<'_>, verdict: &mut Verdict) {
     let mut ends: BTreeMap<RunId, Vec<(u32, RunState)>> = BTreeMap::new();
     for ((run, attempt), noted) in &seen.noted {
         stands(seen, (*run, *attempt), noted, verdict);
-        let terminal = noted.ended.iter().filter(|(_, state)| state.is_terminal());
-        let terminal = terminal.map(|(_, state)| (*attempt, *state));
-        ends.entry(*run).or_default().extend(terminal);
+        let outcome = seen.attempt(*run, *attempt).map(|attempt| attempt.outcome);
+        let ended = noted
+            .ended
+            .iter()
+            .filter(|end| ends_its_run(**end, outcome));
+        let ended = ended.map(|(_, state)| (*attempt, *state));
+        ends.entry(*run).or_default().extend(ended);
     }
     for (run, ends) in ends {
         if ends.len() > 1 {
@@ -37,6 +41,15 @@ pub(super) fn check(seen: &Seen<'_>, verdict: &mut Verdict) {
                 format!("run {run} ended as {told} by attempt {attempt} and now is {state:?}");
             verdict.add(Promise::OneEnd, how);
         }
+    }
+}
+
+/// Whether this end, of an attempt with this outcome, was told to be that of the run. Who asks once more, because the
+/// answer got lost, is told how the run is by then: that may be the end by a later attempt.
+fn ends_its_run((tried, state): (Tried, RunState), outcome: Option<AttemptOutcome>) -> bool {
+    match tried {
+        Tried::Success | Tried::Failure | Tried::Aborted => state.is_terminal(),
+        Tried::Retry | Tried::Released => outcome == Some(AttemptOutcome::Aborted),
     }
 }
 
