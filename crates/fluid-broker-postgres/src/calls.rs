@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fluid_core::{
-    Attempt, Broker, BrokerError, BrokerResult, Cancelled, ClaimRequest, Claimed, ConsumerId, ConsumerInfo,
-    Enqueued, Event, ExportedRun, Finish, Finished, LeaseRef, LeaseStatus, LogBatch, NewRun, Page, QueueName,
-    Report, RunFilter, RunId, RunState, Settings, Stats, StoredLine, TaskName, TaskRun, Tick,
-    Ticked,
+    Attempt, Broker, BrokerError, BrokerResult, Cancelled, ClaimRequest, Claimed, ConsumerId,
+    ConsumerInfo, Enqueued, Event, ExportedRun, Finish, Finished, LeaseRef, LeaseStatus, LogBatch,
+    NewRun, Page, QueueName, Report, RunFilter, RunId, RunState, Settings, Stats, StoredLine,
+    TaskName, TaskRun, Tick, Ticked,
 };
 use jiff::Timestamp;
 use tokio::sync::broadcast;
@@ -370,8 +370,12 @@ impl Broker for PostgresBroker {
 
     async fn export(&self, after: Option<RunId>, limit: usize) -> BrokerResult<Vec<ExportedRun>> {
         let schema = &self.link().schema;
-        let (after, limit, now) = (after.map_or_else(Uuid::nil, uuid), query::limit(limit), self.time());
-        let runs = self.link().ask(&transfer::export(schema, &after, &limit, &now)).await?;
+        let slice = transfer::Slice {
+            after: after.map_or_else(Uuid::nil, uuid),
+            limit: query::limit(limit),
+            now: self.time(),
+        };
+        let runs = self.link().ask(&transfer::export(schema, &slice)).await?;
         let ids = self.told(transfer::ids(&runs.rows))?;
         let attempts = self.link().ask(&transfer::attempts(schema, &ids)).await?;
         self.told(transfer::read_exported(&runs.rows, &attempts.rows))
@@ -390,7 +394,10 @@ impl Broker for PostgresBroker {
         }
         let taken = self.told(transfer::taken(&runs))?;
         let tasks: Vec<&str> = ticks.keys().map(TaskName::as_str).collect();
-        let instants: Vec<i64> = ticks.values().map(|instant| instant.as_microsecond()).collect();
+        let instants: Vec<i64> = ticks
+            .values()
+            .map(|instant| instant.as_microsecond())
+            .collect();
         let now = self.time();
         let params: Vec<Param<'_>> = vec![
             (&now, Type::INT8),
@@ -400,7 +407,10 @@ impl Broker for PostgresBroker {
             (&instants, Type::INT8_ARRAY),
         ];
         let answer = self.function("take_over", params, Repeat::Harmless).await?;
-        let new = self.only(&answer)?.try_get::<_, i64>(0).map_err(Fault::from);
+        let new = self
+            .only(&answer)?
+            .try_get::<_, i64>(0)
+            .map_err(Fault::from);
         let new = self.told(new.and_then(count))?;
         if new > 0 {
             self.tell(vec![Event::Changed], true);

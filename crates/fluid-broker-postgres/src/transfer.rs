@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use fluid_core::{
-    Attempt, AttemptOutcome, ExportedRun, HeldKey, JsonText, RunError, RunId, TaskRun,
+    Attempt, AttemptOutcome, ConsumerId, ExportedRun, HeldKey, JsonText, RunError, RunId, TaskRun,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -23,13 +23,15 @@ use crate::text::to_kept;
 /// The place of the key behind the columns of a run.
 const KEY: usize = 29;
 
+/// Which runs are asked for, and the time where it does not come from the server.
+pub(crate) struct Slice {
+    pub(crate) after: Uuid,
+    pub(crate) limit: i64,
+    pub(crate) now: Option<i64>,
+}
+
 /// Runs by ascending id with the keys that they hold.
-pub(crate) fn export<'a>(
-    schema: &str,
-    after: &'a Uuid,
-    limit: &'a i64,
-    now: &'a Option<i64>,
-) -> Statement<'a> {
+pub(crate) fn export<'a>(schema: &str, slice: &'a Slice) -> Statement<'a> {
     let part = |columns: &str, table: &str| {
         format!(
             "(SELECT {columns}, unique_key FROM {schema}.{table} WHERE id > $1 ORDER BY id LIMIT $2)"
@@ -43,7 +45,11 @@ pub(crate) fn export<'a>(
             part(UNFINISHED, "runs"),
             part(FINISHED, "finished"),
         ),
-        params: vec![(after, Type::UUID), (limit, Type::INT8), (now, Type::INT8)],
+        params: vec![
+            (&slice.after, Type::UUID),
+            (&slice.limit, Type::INT8),
+            (&slice.now, Type::INT8),
+        ],
         repeat: Repeat::Harmless,
     }
 }
@@ -163,7 +169,11 @@ impl<'a> Taken<'a> {
             id: uuid(run.id),
             task: run.task.as_str(),
             queue: run.queue.as_str(),
-            state: if exported.is_adoptable() { ADOPTABLE } else { run.state.code() },
+            state: if exported.is_adoptable() {
+                ADOPTABLE
+            } else {
+                run.state.code()
+            },
             priority: run.priority.code(),
             trigger: run.trigger.code(),
             attempt: run.attempt,
@@ -176,7 +186,7 @@ impl<'a> Taken<'a> {
             started_at: run.started_at.map(micros),
             ended_at: run.ended_at.map(micros),
             by_attempt,
-            consumer: run.consumer.as_ref().map(|consumer| consumer.as_str()),
+            consumer: run.consumer.as_ref().map(ConsumerId::as_str),
             execution: run.execution.as_deref().map(kept),
             ckey: kept(&run.concurrency_key),
             parent: run.parent.map(uuid),
@@ -187,22 +197,34 @@ impl<'a> Taken<'a> {
             result: result.filter(|text| *text != "null").map(kept),
             error: run.error.as_ref().map(error_text).transpose()?,
             unique_key: exported.unique.as_ref().map(|held| kept(&held.key)),
-            unique_until: exported.unique.as_ref().and_then(|held| held.until).map(micros),
-            attempts: past.iter().filter_map(|attempt| Past::of(attempt).transpose()).collect::<Outcome<_>>()?,
+            unique_until: exported
+                .unique
+                .as_ref()
+                .and_then(|held| held.until)
+                .map(micros),
+            attempts: past
+                .iter()
+                .filter_map(|attempt| Past::of(attempt).transpose())
+                .collect::<Outcome<_>>()?,
         })
     }
 }
 
 /// Whether the run ended with this attempt.
 fn ended_with(last: &Attempt, run: &TaskRun) -> bool {
-    run.state.is_terminal() && last.number == run.attempt && last.ended_at == run.ended_at
+    run.state.is_terminal()
+        && last.number == run.attempt
+        && last.ended_at == run.ended_at
         && last.outcome.code() == run.state.code() - 3
 }
 
 impl<'a> Past<'a> {
     /// `None` for one that goes on, which its run tells.
     fn of(attempt: &'a Attempt) -> Outcome<Option<Self>> {
-        let Some(ended_at) = attempt.ended_at.filter(|_| attempt.outcome != AttemptOutcome::Running) else {
+        let Some(ended_at) = attempt
+            .ended_at
+            .filter(|_| attempt.outcome != AttemptOutcome::Running)
+        else {
             return Ok(None);
         };
         Ok(Some(Self {

@@ -158,7 +158,13 @@ impl Section {
 /// What a run carries, with its unique key if it has one.
 fn write_text(text: &mut String, run: &NewRun, unique: &str) {
     let others = [run.parent, run.root, run.retry_of];
-    write_head(text, run.trigger, others, run.max_interruptions, &run.params);
+    write_head(
+        text,
+        run.trigger,
+        others,
+        run.max_interruptions,
+        &run.params,
+    );
     text.push_str(unique);
     text.push('\n');
     text.push_str(run.params.expose().as_str());

@@ -18,6 +18,7 @@ use crate::record::{self, Names, instant};
 use crate::request;
 use crate::script;
 use crate::text::{escape, unescape};
+use crate::told;
 
 /// How many runs one script takes.
 const AT_ONCE: usize = 500;
@@ -107,11 +108,11 @@ impl RedisBroker {
 fn exported(run: Value, names: &mut Names) -> Outcome<ExportedRun> {
     let [id, fixed, att, past, held] = answer::parts(run)?;
     let id = record::run_id(&answer::text(id)?)?;
-    let (run, course) = record::run(id, &answer::bytes(fixed)?, &answer::bytes(att)?, names)?;
+    let (run, course) = told::run(id, &answer::bytes(fixed)?, &answer::bytes(att)?, names)?;
     let past = answer::list(past)?.into_iter();
-    let past = past.map(|past| record::past_attempt(&answer::bytes(past)?, names));
+    let past = past.map(|past| told::past_attempt(&answer::bytes(past)?, names));
     let mut attempts = past.collect::<Outcome<Vec<_>>>()?;
-    attempts.extend(course.and_then(|course| record::last_attempt(&run, &course)));
+    attempts.extend(course.and_then(|course| told::last_attempt(&run, &course)));
     let held = answer::text(held)?;
     let key = match held
         .strip_prefix('=')
@@ -180,7 +181,13 @@ impl<'a> Record<'a> {
         );
         let mut head = String::new();
         let others = [run.parent, run.root, run.retry_of];
-        request::write_head(&mut head, run.trigger, others, run.max_interruptions, &run.params);
+        request::write_head(
+            &mut head,
+            run.trigger,
+            others,
+            run.max_interruptions,
+            &run.params,
+        );
         command.arg(head);
         match self.key {
             Some(held) => {
