@@ -66,14 +66,17 @@ mod listener;
 mod logs;
 mod options;
 mod pool;
+mod presence;
 mod query;
 mod record;
 mod schema;
+mod switches;
 mod teller;
 mod text;
 mod tick;
 mod tls;
 mod transaction;
+mod upkeep;
 
 pub use broker::PostgresBroker;
 pub use options::PostgresOptions;
