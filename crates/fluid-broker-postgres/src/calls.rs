@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use fluid_core::{
-    Attempt, Broker, BrokerError, BrokerResult, Cancelled, ClaimRequest, Claimed, ConsumerId,
-    ConsumerInfo, Enqueued, Event, ExportedRun, Finish, Finished, LeaseRef, LeaseStatus, LogBatch,
-    NewRun, Page, QueueName, Report, RunFilter, RunId, RunState, Settings, Stats, StoredLine,
-    TaskName, TaskRun, Tick, Ticked,
+    Attempt, Broker, BrokerResult, Cancelled, ClaimRequest, Claimed, ConsumerId, ConsumerInfo,
+    Enqueued, Event, ExportedRun, Finish, Finished, LeaseRef, LeaseStatus, LogBatch, NewRun, Page,
+    QueueName, Report, RunFilter, RunId, RunState, Settings, Stats, StoredLine, TaskName, TaskRun,
+    Tick, Ticked,
 };
 use jiff::Timestamp;
 use tokio::sync::broadcast;
@@ -22,16 +22,13 @@ use crate::error::Fault;
 use crate::finish::{self, Ends, News};
 use crate::instant::{micros, timestamp};
 use crate::link::{Answer, Param, Repeat, Statement};
-use crate::logs::{self, Lines};
-use crate::record::{coded, count, queue, run_id, task, uuid};
-use crate::{query, tick, transfer};
-
-/// Disabled tasks and paused queues, as the table of switches numbers them.
-const DISABLED: i16 = 0;
-const PAUSED: i16 = 1;
+use crate::logs;
+use crate::record::{coded, task, uuid};
+use crate::switches::{DISABLED, PAUSED};
+use crate::{query, tick};
 
 impl PostgresBroker {
-    async fn function(
+    pub(crate) async fn function(
         &self,
         name: &str,
         params: Vec<Param<'_>>,
@@ -48,7 +45,7 @@ impl PostgresBroker {
     }
 
     /// The first row of an answer.
-    fn only<'a>(&self, answer: &'a Answer) -> BrokerResult<&'a tokio_postgres::Row> {
+    pub(crate) fn only<'a>(&self, answer: &'a Answer) -> BrokerResult<&'a tokio_postgres::Row> {
         let row = answer.rows.first();
         self.told(row.ok_or_else(|| Fault::Corrupt("a function answered with nothing".to_owned())))
     }
@@ -74,22 +71,6 @@ impl PostgresBroker {
         let (answers, events) = self.told(finish::read(batch, self.only(&answer)?))?;
         self.tell(events, false);
         Ok(answers)
-    }
-
-    async fn switch(&self, kind: i16, name: &str, set: bool) -> BrokerResult<()> {
-        let params: Vec<Param<'_>> = vec![
-            (&self.teller.origin, Type::TEXT),
-            (&kind, Type::INT2),
-            (&name, Type::TEXT),
-            (&set, Type::BOOL),
-        ];
-        let answer = self.function("switch", params, Repeat::Harmless).await?;
-        let row = self.only(&answer)?;
-        // Whether the first try changed anything is not known any more.
-        if self.told(row.try_get::<_, bool>(0).map_err(Fault::from))? || answer.again {
-            self.tell(vec![Event::Changed], true);
-        }
-        Ok(())
     }
 }
 
@@ -276,63 +257,11 @@ impl Broker for PostgresBroker {
     }
 
     async fn retry(&self, filter: RunFilter, limit: usize) -> BrokerResult<Vec<RunId>> {
-        let filter = query::filter(&filter);
-        let now = self.time();
-        let limit = query::limit(limit).min(i64::from(u32::MAX));
-        let base = base();
-        let mut params: Vec<Param<'_>> = vec![
-            (&now, Type::INT8),
-            (&self.teller.origin, Type::TEXT),
-            (&false, Type::BOOL),
-            (&base, Type::UUID),
-        ];
-        let schema = &self.link().schema;
-        let ids = query::finished_ids(schema, &filter, limit, true, &mut params);
-        let sql = format!("SELECT * FROM {schema}.once_more($1, $2, $3, $4, {ids})");
-        let repeat = Repeat::Flagged(2);
-        let answer = self
-            .link()
-            .ask(&Statement {
-                sql,
-                params,
-                repeat,
-            })
-            .await?;
-        let row = self.only(&answer)?;
-        let read = || Ok((row.try_get(0)?, row.try_get(1)?));
-        let (ids, tasks): (Option<Vec<Uuid>>, Option<Vec<&str>>) = self.told(read())?;
-        let ids: Vec<RunId> = ids.unwrap_or_default().into_iter().map(run_id).collect();
-        let mut events = Vec::new();
-        for (run, name) in ids.iter().zip(tasks.unwrap_or_default()) {
-            let (run, task) = (*run, self.told(task(name))?);
-            events.push(Event::Enqueued { run, task });
-        }
-        self.tell(events, true);
-        Ok(ids)
+        self.do_once_more(&filter, limit).await
     }
 
     async fn purge(&self, filter: RunFilter, limit: usize) -> BrokerResult<usize> {
-        let filter = query::filter(&filter);
-        let limit = query::limit(limit);
-        let mut params: Vec<Param<'_>> = vec![(&self.teller.origin, Type::TEXT)];
-        let schema = &self.link().schema;
-        let ids = query::finished_ids(schema, &filter, limit, false, &mut params);
-        let sql = format!("SELECT * FROM {schema}.purge($1, {ids})");
-        // Once more would delete as many once more.
-        let repeat = Repeat::Never;
-        let answer = self
-            .link()
-            .ask(&Statement {
-                sql,
-                params,
-                repeat,
-            })
-            .await?;
-        let count: i64 = self.told(self.only(&answer)?.try_get(0).map_err(Fault::from))?;
-        if count > 0 {
-            self.tell(vec![Event::Changed], true);
-        }
-        Ok(usize::try_from(count).unwrap_or(0))
+        self.delete(&filter, limit).await
     }
 
     async fn get(&self, run: RunId) -> BrokerResult<Option<TaskRun>> {
@@ -369,16 +298,7 @@ impl Broker for PostgresBroker {
     }
 
     async fn export(&self, after: Option<RunId>, limit: usize) -> BrokerResult<Vec<ExportedRun>> {
-        let schema = &self.link().schema;
-        let slice = transfer::Slice {
-            after: after.map_or_else(Uuid::nil, uuid),
-            limit: query::limit(limit),
-            now: self.time(),
-        };
-        let runs = self.link().ask(&transfer::export(schema, &slice)).await?;
-        let ids = self.told(transfer::ids(&runs.rows))?;
-        let attempts = self.link().ask(&transfer::attempts(schema, &ids)).await?;
-        self.told(transfer::read_exported(&runs.rows, &attempts.rows))
+        self.give(after, limit).await
     }
 
     async fn import(
@@ -386,36 +306,7 @@ impl Broker for PostgresBroker {
         runs: Vec<ExportedRun>,
         ticks: BTreeMap<TaskName, Timestamp>,
     ) -> BrokerResult<usize> {
-        if let Some(running) = runs.iter().find(|one| one.run.state == RunState::Running) {
-            return Err(BrokerError::Invalid {
-                broker: self.link().url.clone(),
-                reason: running.still_runs(),
-            });
-        }
-        let taken = self.told(transfer::taken(&runs))?;
-        let tasks: Vec<&str> = ticks.keys().map(TaskName::as_str).collect();
-        let instants: Vec<i64> = ticks
-            .values()
-            .map(|instant| instant.as_microsecond())
-            .collect();
-        let now = self.time();
-        let params: Vec<Param<'_>> = vec![
-            (&now, Type::INT8),
-            (&self.teller.origin, Type::TEXT),
-            (&taken, Type::TEXT),
-            (&tasks, Type::TEXT_ARRAY),
-            (&instants, Type::INT8_ARRAY),
-        ];
-        let answer = self.function("take_over", params, Repeat::Harmless).await?;
-        let new = self
-            .only(&answer)?
-            .try_get::<_, i64>(0)
-            .map_err(Fault::from);
-        let new = self.told(new.and_then(count))?;
-        if new > 0 {
-            self.tell(vec![Event::Changed], true);
-        }
-        Ok(new)
+        self.take_over(&runs, &ticks).await
     }
 
     async fn stats(&self) -> BrokerResult<Stats> {
@@ -424,35 +315,7 @@ impl Broker for PostgresBroker {
     }
 
     async fn append_logs(&self, batches: Vec<LogBatch>) -> BrokerResult<()> {
-        let lines = Lines::of(&batches);
-        if lines.is_empty() {
-            return Ok(());
-        }
-        let now = self.time();
-        // Tells this request from others that write to the same log.
-        let request = fluid_core::LeaseToken::random().as_i64();
-        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        let (most_lines, most_bytes) = (number(self.log_cap.lines), number(self.log_cap.bytes));
-        let notice = self.log_cap.notice();
-        let mut params: Vec<Param<'_>> = vec![
-            (&now, Type::INT8),
-            (&request, Type::INT8),
-            (&false, Type::BOOL),
-            (&most_lines, Type::INT8),
-            (&most_bytes, Type::INT8),
-            (&notice, Type::TEXT),
-        ];
-        params.extend(lines.params());
-        let answer = self
-            .function("append_logs", params, Repeat::Flagged(2))
-            .await?;
-        let mut events = Vec::with_capacity(answer.rows.len());
-        for row in &answer.rows {
-            let run = self.told(row.try_get(0).map_err(Fault::from))?;
-            events.push(Event::Log { run: run_id(run) });
-        }
-        self.tell(events, false);
-        Ok(())
+        self.append(&batches).await
     }
 
     async fn read_logs(
@@ -478,86 +341,22 @@ impl Broker for PostgresBroker {
     }
 
     async fn settings(&self) -> BrokerResult<Settings> {
-        let sql = format!(
-            "SELECT kind, name FROM {}.switches ORDER BY kind, name",
-            self.link().schema
-        );
-        let answer = self.link().ask(&plain(sql)).await?;
-        let mut settings = Settings::default();
-        for row in &answer.rows {
-            let read = || Ok((row.try_get::<_, i16>(0)?, row.try_get::<_, &str>(1)?));
-            match self.told(read())? {
-                (DISABLED, name) => settings.disabled_tasks.push(self.told(task(name))?),
-                (_, name) => settings.paused_queues.push(self.told(queue(name))?),
-            }
-        }
-        Ok(settings)
+        self.switches().await
     }
 
     async fn heartbeat(&self, consumer: ConsumerInfo, ttl: Duration) -> BrokerResult<()> {
-        let info = serde_json::to_string(&consumer)
-            .map_err(|error| Fault::Unfit(format!("a consumer can't be written: {error}")));
-        let (info, id) = (self.told(info)?, consumer.id.as_str());
-        let (now, ttl) = (self.time(), micros(ttl));
-        let params: Vec<Param<'_>> = vec![
-            (&now, Type::INT8),
-            (&id, Type::TEXT),
-            (&info, Type::TEXT),
-            (&ttl, Type::INT8),
-        ];
-        self.function("heartbeat", params, Repeat::Harmless).await?;
-        Ok(())
+        self.lives(&consumer, ttl).await
     }
 
     async fn farewell(&self, consumer: ConsumerId) -> BrokerResult<()> {
-        let id = consumer.as_str();
-        let mut statement = plain(format!(
-            "DELETE FROM {}.consumers WHERE id = $1",
-            self.link().schema
-        ));
-        statement.params.push((&id, Type::TEXT));
-        self.link().ask(&statement).await?;
-        Ok(())
+        self.forget(&consumer).await
     }
 
     async fn consumers(&self) -> BrokerResult<Vec<ConsumerInfo>> {
-        let schema = &self.link().schema;
-        let now = self.time();
-        let mut statement = plain(format!(
-            "SELECT info, seen_at FROM {schema}.consumers WHERE until > coalesce($1, {schema}.clock_us()) ORDER BY id"
-        ));
-        statement.params.push((&now, Type::INT8));
-        let answer = self.link().ask(&statement).await?;
-        let mut consumers = Vec::with_capacity(answer.rows.len());
-        for row in &answer.rows {
-            let read = || Ok((row.try_get::<_, &str>(0)?, row.try_get(1)?));
-            let (info, seen_at) = self.told(read())?;
-            let mut info: ConsumerInfo =
-                self.told(serde_json::from_str(info).map_err(|error| {
-                    Fault::Corrupt(format!("what a consumer told is unreadable: {error}"))
-                }))?;
-            info.seen_at = self.told(timestamp(seen_at))?;
-            consumers.push(info);
-        }
-        Ok(consumers)
+        self.living().await
     }
 
     fn subscribe(&self) -> broadcast::Receiver<Event> {
         self.listen()
     }
-}
-
-fn plain(sql: String) -> Statement<'static> {
-    Statement {
-        sql,
-        params: Vec::new(),
-        repeat: Repeat::Harmless,
-    }
-}
-
-/// An id from which others are counted up: its last 32 bits are zeros.
-fn base() -> Uuid {
-    let mut bytes = *RunId::new().as_bytes();
-    bytes[12..].fill(0);
-    Uuid::from_bytes(bytes)
 }

@@ -66,15 +66,18 @@ mod listener;
 mod logs;
 mod options;
 mod pool;
+mod presence;
 mod query;
 mod record;
 mod schema;
+mod switches;
 mod teller;
 mod text;
 mod tick;
 mod tls;
 mod transaction;
 mod transfer;
+mod upkeep;
 
 pub use broker::PostgresBroker;
 pub use options::PostgresOptions;

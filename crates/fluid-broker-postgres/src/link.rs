@@ -30,6 +30,17 @@ pub(crate) struct Statement<'a> {
     pub(crate) repeat: Repeat,
 }
 
+impl Statement<'static> {
+    /// A statement without parameters that may be made any number of times.
+    pub(crate) fn plain(sql: String) -> Self {
+        Self {
+            sql,
+            params: Vec::new(),
+            repeat: Repeat::Harmless,
+        }
+    }
+}
+
 /// What may be done about a lost answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {

@@ -147,7 +147,10 @@ impl Listener {
 
     /// Looks whether anything happened, for a while.
     async fn look(&self) {
-        let sql = format!("SELECT last_value FROM {}.pulse", self.link.schema);
+        let sql = format!(
+            "SELECT last_value + is_called::int FROM {}.pulse",
+            self.link.schema
+        );
         let since = Instant::now();
         let mut last = None;
         let mut again = true;

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use fluid_core::{LogBatch, LogLine, LogStream, RunId, StoredLine};
+use fluid_core::{
+    BrokerResult, Event, LeaseToken, LogBatch, LogLine, LogStream, RunId, StoredLine,
+};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+use crate::broker::PostgresBroker;
 use crate::code::Coded;
-use crate::error::Outcome;
+use crate::error::{Fault, Outcome};
 use crate::instant::timestamp;
 use crate::link::{Param, Repeat, Statement};
-use crate::record::{coded, count, uuid};
+use crate::record::{coded, count, run_id, uuid};
 use crate::text::{from_kept, to_kept};
 
 /// Lines as the function takes them: run after run, in the order of ids.
@@ -72,6 +75,41 @@ impl Lines {
             (&self.sizes, Type::INT8_ARRAY),
             (&self.texts, Type::TEXT_ARRAY),
         ]
+    }
+}
+
+impl PostgresBroker {
+    /// Appends lines to logs.
+    pub(crate) async fn append(&self, batches: &[LogBatch]) -> BrokerResult<()> {
+        let lines = Lines::of(batches);
+        if lines.is_empty() {
+            return Ok(());
+        }
+        let now = self.time();
+        // Tells this request from others that write to the same log.
+        let request = LeaseToken::random().as_i64();
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let (most_lines, most_bytes) = (number(self.log_cap.lines), number(self.log_cap.bytes));
+        let notice = self.log_cap.notice();
+        let mut params: Vec<Param<'_>> = vec![
+            (&now, Type::INT8),
+            (&request, Type::INT8),
+            (&false, Type::BOOL),
+            (&most_lines, Type::INT8),
+            (&most_bytes, Type::INT8),
+            (&notice, Type::TEXT),
+        ];
+        params.extend(lines.params());
+        let answer = self
+            .function("append_logs", params, Repeat::Flagged(2))
+            .await?;
+        let mut events = Vec::with_capacity(answer.rows.len());
+        for row in &answer.rows {
+            let run = self.told(row.try_get(0).map_err(Fault::from))?;
+            events.push(Event::Log { run: run_id(run) });
+        }
+        self.tell(events, false);
+        Ok(())
     }
 }
 

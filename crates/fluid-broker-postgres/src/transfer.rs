@@ -1,9 +1,10 @@
 //! Runs that go to another broker, and runs that come from one.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use fluid_core::{
-    Attempt, AttemptOutcome, ConsumerId, ExportedRun, HeldKey, JsonText, RunError, RunId, TaskRun,
+    Attempt, AttemptOutcome, BrokerError, BrokerResult, ConsumerId, Event, ExportedRun, HeldKey,
+    JsonText, RunError, RunId, RunState, TaskName, TaskRun,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -11,27 +12,81 @@ use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+use crate::broker::PostgresBroker;
 use crate::code::{ADOPTABLE, Coded};
 use crate::enqueue::secret_paths;
 use crate::error::{Fault, Outcome};
 use crate::instant::timestamp;
-use crate::link::{Repeat, Statement};
-use crate::query::read_attempt;
-use crate::record::{FINISHED, UNFINISHED, key, read, run_id, uuid};
+use crate::link::{Param, Repeat, Statement};
+use crate::query::{self, read_attempt};
+use crate::record::{FINISHED, UNFINISHED, count, key, read, run_id, uuid};
 use crate::text::to_kept;
 
 /// The place of the key behind the columns of a run.
 const KEY: usize = 29;
 
+impl PostgresBroker {
+    pub(crate) async fn give(
+        &self,
+        after: Option<RunId>,
+        limit: usize,
+    ) -> BrokerResult<Vec<ExportedRun>> {
+        let schema = &self.link().schema;
+        let slice = Slice {
+            after: after.map_or_else(Uuid::nil, uuid),
+            limit: query::limit(limit),
+            now: self.time(),
+        };
+        let runs = self.link().ask(&export(schema, &slice)).await?;
+        let ids = self.told(ids(&runs.rows))?;
+        let attempts = self.link().ask(&attempts(schema, &ids)).await?;
+        self.told(read_exported(&runs.rows, &attempts.rows))
+    }
+
+    pub(crate) async fn take_over(
+        &self,
+        runs: &[ExportedRun],
+        ticks: &BTreeMap<TaskName, Timestamp>,
+    ) -> BrokerResult<usize> {
+        if let Some(running) = runs.iter().find(|one| one.run.state == RunState::Running) {
+            return Err(BrokerError::Invalid {
+                broker: self.link().url.clone(),
+                reason: running.still_runs(),
+            });
+        }
+        let taken = self.told(taken(runs))?;
+        let tasks: Vec<&str> = ticks.keys().map(TaskName::as_str).collect();
+        let instants: Vec<i64> = ticks.values().copied().map(micros).collect();
+        let now = self.time();
+        let params: Vec<Param<'_>> = vec![
+            (&now, Type::INT8),
+            (&self.teller.origin, Type::TEXT),
+            (&taken, Type::TEXT),
+            (&tasks, Type::TEXT_ARRAY),
+            (&instants, Type::INT8_ARRAY),
+        ];
+        let answer = self.function("take_over", params, Repeat::Harmless).await?;
+        let new = self
+            .only(&answer)?
+            .try_get::<_, i64>(0)
+            .map_err(Fault::from);
+        let new = self.told(new.and_then(count))?;
+        if new > 0 {
+            self.tell(vec![Event::Changed], true);
+        }
+        Ok(new)
+    }
+}
+
 /// Which runs are asked for, and the time where it does not come from the server.
-pub(crate) struct Slice {
-    pub(crate) after: Uuid,
-    pub(crate) limit: i64,
-    pub(crate) now: Option<i64>,
+struct Slice {
+    after: Uuid,
+    limit: i64,
+    now: Option<i64>,
 }
 
 /// Runs by ascending id with the keys that they hold.
-pub(crate) fn export<'a>(schema: &str, slice: &'a Slice) -> Statement<'a> {
+fn export<'a>(schema: &str, slice: &'a Slice) -> Statement<'a> {
     let part = |columns: &str, table: &str| {
         format!(
             "(SELECT {columns}, unique_key FROM {schema}.{table} WHERE id > $1 ORDER BY id LIMIT $2)"
@@ -55,7 +110,7 @@ pub(crate) fn export<'a>(schema: &str, slice: &'a Slice) -> Statement<'a> {
 }
 
 /// The attempts of these runs, each behind the id of its run.
-pub(crate) fn attempts<'a>(schema: &str, ids: &'a Vec<Uuid>) -> Statement<'a> {
+fn attempts<'a>(schema: &str, ids: &'a Vec<Uuid>) -> Statement<'a> {
     Statement {
         sql: format!(
             "SELECT number, consumer, execution, started_at, ended_at, outcome, error, run FROM {schema}.attempts \
@@ -70,11 +125,11 @@ pub(crate) fn attempts<'a>(schema: &str, ids: &'a Vec<Uuid>) -> Statement<'a> {
     }
 }
 
-pub(crate) fn ids(rows: &[Row]) -> Outcome<Vec<Uuid>> {
+fn ids(rows: &[Row]) -> Outcome<Vec<Uuid>> {
     rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
 }
 
-pub(crate) fn read_exported(rows: &[Row], attempts: &[Row]) -> Outcome<Vec<ExportedRun>> {
+fn read_exported(rows: &[Row], attempts: &[Row]) -> Outcome<Vec<ExportedRun>> {
     let mut of: HashMap<RunId, Vec<Attempt>> = HashMap::new();
     for row in attempts {
         let run = run_id(row.try_get(7)?);
@@ -240,7 +295,7 @@ impl<'a> Past<'a> {
 }
 
 /// Runs as the function `take_over` takes them.
-pub(crate) fn taken(runs: &[ExportedRun]) -> Outcome<String> {
+fn taken(runs: &[ExportedRun]) -> Outcome<String> {
     let taken = runs.iter().map(Taken::of).collect::<Outcome<Vec<_>>>()?;
     serde_json::to_string(&taken)
         .map_err(|error| Fault::Unfit(format!("runs can't be written: {error}")))

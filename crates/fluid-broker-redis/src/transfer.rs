@@ -11,6 +11,7 @@ use redis::{Cmd, Value};
 
 use crate::answer;
 use crate::broker::RedisBroker;
+use crate::course;
 use crate::end::error_text;
 use crate::fault::Outcome;
 use crate::link::Lasts;
@@ -18,7 +19,6 @@ use crate::record::{self, Names, instant};
 use crate::request;
 use crate::script;
 use crate::text::{escape, unescape};
-use crate::told;
 
 /// How many runs one script takes.
 const AT_ONCE: usize = 500;
@@ -108,11 +108,11 @@ impl RedisBroker {
 fn exported(run: Value, names: &mut Names) -> Outcome<ExportedRun> {
     let [id, fixed, att, past, held] = answer::parts(run)?;
     let id = record::run_id(&answer::text(id)?)?;
-    let (run, course) = told::run(id, &answer::bytes(fixed)?, &answer::bytes(att)?, names)?;
+    let (run, course) = course::run(id, &answer::bytes(fixed)?, &answer::bytes(att)?, names)?;
     let past = answer::list(past)?.into_iter();
-    let past = past.map(|past| told::past_attempt(&answer::bytes(past)?, names));
+    let past = past.map(|past| course::past_attempt(&answer::bytes(past)?, names));
     let mut attempts = past.collect::<Outcome<Vec<_>>>()?;
-    attempts.extend(course.and_then(|course| told::last_attempt(&run, &course)));
+    attempts.extend(course.and_then(|course| course::last_attempt(&run, &course)));
     let held = answer::text(held)?;
     let key = match held
         .strip_prefix('=')

@@ -4,8 +4,6 @@
 //! puts them. A server refuses to run as root, so then it runs as `nobody` in a folder that is nobody's.
 
 use std::fs::{self, File};
-use std::net::TcpListener;
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
@@ -13,14 +11,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use rustix::process::{Pid, Signal, kill_process};
-use tempfile::TempDir;
 
 use crate::keeper;
 
-/// Where Debian puts the programs of each version.
-const VERSIONS: &str = "/usr/lib/postgresql";
-/// Who runs the server when we are root: `nobody` and its group on Debian.
-const NOBODY: u32 = 65534;
+mod place;
+mod pooler;
+
+pub use pooler::PgBouncer;
+
+use place::{Folder, as_server, finish, free_port, give_away, only_for_the_owner, pid, program};
+
 const SOON: Duration = Duration::from_secs(60);
 
 /// How a server is to be.
@@ -354,195 +354,4 @@ impl Drop for Postgres {
         let _ = self.pause(false);
         let _ = self.crash();
     }
-}
-
-/// A `PgBouncer` in front of a server, which lends its connections for the length of a transaction.
-#[derive(Debug)]
-pub struct PgBouncer {
-    folder: Folder,
-    port: u16,
-    process: Child,
-}
-
-impl PgBouncer {
-    /// Starts one in front of this server, which must trust everybody.
-    pub fn start(server: &Postgres) -> anyhow::Result<Self> {
-        let folder = Folder::new()?;
-        let port = free_port()?;
-        let users = folder.path().join("users");
-        fs::write(&users, "\"postgres\" \"\"\n")?;
-        let configuration = folder.path().join("pgbouncer.ini");
-        fs::write(
-            &configuration,
-            format!(
-                "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
-                 unix_socket_dir =\nauth_type = any\nauth_file = {}\npool_mode = transaction\nmax_client_conn = 2000\n\
-                 default_pool_size = 30\nignore_startup_parameters = extra_float_digits\n",
-                server.port(),
-                users.display()
-            ),
-        )?;
-        // With `auth_type = any` clients are let in as this user, whoever they are.
-        let text =
-            fs::read_to_string(&configuration)?.replace("* = host", "* = user=postgres host");
-        fs::write(&configuration, text)?;
-        give_away(&users)?;
-        give_away(&configuration)?;
-        let log = folder.path().join("log");
-        let out = File::create(&log)?;
-        let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"]
-            .into_iter()
-            .find(|path| Path::new(path).is_file())
-            .context("pgbouncer is missing: install the package pgbouncer")?;
-        let mut bouncer = as_server(Path::new(program));
-        bouncer
-            .arg(&configuration)
-            .stdin(Stdio::null())
-            .stdout(out.try_clone()?)
-            .stderr(out);
-        let mut process = keeper::spawn(bouncer)?;
-        let since = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if process.try_wait()?.is_some() || since.elapsed() > SOON {
-                bail!("pgbouncer does not start:\n{}", fs::read_to_string(&log)?);
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Ok(Self {
-            folder,
-            port,
-            process,
-        })
-    }
-
-    /// The URL of a database behind it.
-    pub fn url(&self, database: &str) -> String {
-        format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
-    }
-
-    /// What it wrote into its log so far.
-    pub fn log(&self) -> anyhow::Result<String> {
-        Ok(fs::read_to_string(self.folder.path().join("log"))?)
-    }
-}
-
-impl Drop for PgBouncer {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-/// A program of the newest version that is installed.
-fn program(name: &str) -> anyhow::Result<PathBuf> {
-    let mut versions: Vec<(u32, PathBuf)> = fs::read_dir(VERSIONS)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .filter_map(|version| {
-            let number = version.file_name().to_str()?.parse().ok()?;
-            let path = version.path().join("bin").join(name);
-            path.is_file().then_some((number, path))
-        })
-        .collect();
-    versions.sort();
-    let newest = versions.pop().map(|(_, path)| path);
-    newest.with_context(|| {
-        format!("{name} is not below {VERSIONS}: install the package postgresql-15")
-    })
-}
-
-fn is_root() -> bool {
-    rustix::process::geteuid().is_root()
-}
-
-/// A command that runs as whoever may run a server, and ends with the thread that starts it.
-fn as_server(program: &Path) -> Command {
-    let mut command = Command::new("setpriv");
-    if is_root() {
-        // A change of user takes the signal away again, so it comes first.
-        let nobody = NOBODY.to_string();
-        command.args([
-            "--reuid",
-            &nobody,
-            "--regid",
-            &nobody,
-            "--clear-groups",
-            "setpriv",
-        ]);
-    }
-    // The server takes this signal as an order to end at once, and leaves no shared memory behind.
-    command.args(["--pdeathsig", "QUIT", "--"]);
-    command
-        .arg(program)
-        .env("LC_ALL", "C.UTF-8")
-        .current_dir("/");
-    // A group of its own, so that a signal to the test's group does not reach it first.
-    command.process_group(0);
-    command
-}
-
-/// A folder that belongs to whoever runs the server, and that is gone with the program.
-#[derive(Debug)]
-struct Folder {
-    folder: TempDir,
-    remover: Child,
-}
-
-impl Folder {
-    fn new() -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new().prefix("fluid-pg-").tempdir()?;
-        give_away(folder.path())?;
-        let remover = keeper::remove_at_the_end(folder.path())?;
-        Ok(Self { folder, remover })
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // The folder is removed here and now.
-        let _ = self.remover.kill();
-        let _ = self.remover.wait();
-    }
-}
-
-fn give_away(path: &Path) -> anyhow::Result<()> {
-    if is_root() {
-        std::os::unix::fs::chown(path, Some(NOBODY), Some(NOBODY))?;
-    }
-    Ok(())
-}
-
-fn only_for_the_owner(path: &Path) -> anyhow::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    Ok(fs::set_permissions(
-        path,
-        fs::Permissions::from_mode(0o600),
-    )?)
-}
-
-fn finish(command: &mut Command) -> anyhow::Result<()> {
-    let output = command.stdin(Stdio::null()).output()?;
-    if !output.status.success() {
-        bail!(
-            "{command:?}: {}{}",
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-    Ok(())
-}
-
-/// A port that nobody listens on now.
-fn free_port() -> anyhow::Result<u16> {
-    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
-}
-
-fn pid(process: &Child) -> anyhow::Result<Pid> {
-    let number = i32::try_from(process.id())?;
-    Pid::from_raw(number).context("a process has no id")
 }
