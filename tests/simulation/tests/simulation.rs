@@ -5,6 +5,8 @@ use fluid_proof::{Promise, Sabotage};
 use fluid_simulation::{run_all, simulate};
 
 const SEEDS: u64 = 200;
+/// How many seeds are run on each broken broker. Some have no moment at which it matters that it is broken.
+const SABOTAGED: u64 = 20;
 
 #[test]
 fn two_hundred_seeds_break_no_promise() {
@@ -42,7 +44,7 @@ fn the_same_seed_gives_the_same_history() {
 
 /// How many of some seeds break this promise when the broker is broken so.
 fn caught(sabotage: Sabotage, promise: Promise) -> usize {
-    (1..=10)
+    (1..=SABOTAGED)
         .filter(|seed| {
             simulate(*seed, Some(sabotage))
                 .unwrap()
@@ -54,15 +56,15 @@ fn caught(sabotage: Sabotage, promise: Promise) -> usize {
 
 #[test]
 fn a_broker_without_fencing_is_caught() {
-    assert!(caught(Sabotage::Fencing, Promise::EndsStand) >= 8);
+    assert!(caught(Sabotage::Fencing, Promise::EndsStand) >= 10);
 }
 
 #[test]
 fn a_broker_that_fires_ticks_again_is_caught() {
-    assert!(caught(Sabotage::Ticks, Promise::TicksOnce) >= 5);
+    assert!(caught(Sabotage::Ticks, Promise::TicksOnce) >= 10);
 }
 
 #[test]
 fn a_broker_that_forgets_runs_is_caught() {
-    assert_eq!(caught(Sabotage::Loss, Promise::NothingLost), 10);
+    assert_eq!(caught(Sabotage::Loss, Promise::NothingLost), 20);
 }
