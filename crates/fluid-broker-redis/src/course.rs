@@ -16,8 +16,8 @@ pub(crate) struct Course {
     ended_attempt: bool,
 }
 
-/// The length of the fields of a course that have a fixed one: state, token, flags, place.
-const FIXED: usize = 1 + 19 + 1 + 16;
+/// The length of the fields of a course that have a fixed one: state, token, flags, place, id.
+const FIXED: usize = 1 + 19 + 1 + 16 + 36;
 
 pub(crate) fn course(run: &mut TaskRun, bytes: &[u8], names: &mut Names) -> Outcome<Course> {
     let fault = || corrupt("an attempt", bytes);

@@ -1,5 +1,6 @@
 //! What is written to running attempts: their leases, their news, their ends, the wish to cancel them.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ pub(crate) fn error_text(error: &RunError) -> Outcome<String> {
 /// How an attempt ends.
 struct End<'a> {
     kind: &'static str,
-    text: std::borrow::Cow<'a, str>,
+    text: Cow<'a, str>,
     instead: String,
     delay: u64,
 }
@@ -79,11 +80,11 @@ impl<'a> End<'a> {
 /// How many of a claim's tokens there are, one behind the other.
 const TOKENS: i64 = 1000;
 
-/// Attempts that follow each other and end alike: how, and in ranges which. A range is a letter, the token of its first
-/// attempt and the ids of all; their tokens follow each other.
+/// Attempts that follow each other and end in one way, in ranges of those that end alike. A range is a letter, the token
+/// of its first attempt and the ids of all; their tokens follow each other. With it goes the result or error.
 struct Section<'a> {
     end: End<'a>,
-    ranges: Vec<String>,
+    ranges: Vec<(String, Cow<'a, str>)>,
 }
 
 /// `in_doubt` tells of those that an earlier call, which nobody answered, may have ended.
@@ -94,27 +95,37 @@ fn sections<'a>(
     let mut sections: Vec<Section<'a>> = Vec::new();
     let mut last: Option<(i64, char)> = None;
     for (place, (lease, finish)) in batch.iter().enumerate() {
-        let alike = place > 0 && batch[place - 1].1 == *finish;
+        let before = (place > 0).then(|| &batch[place - 1].1);
+        let alike = before == Some(finish);
+        let both_succeed = matches!(
+            (before, finish),
+            (Some(Finish::Success(_)), Finish::Success(_))
+        );
         let letter = if in_doubt(lease) { 'R' } else { 'r' };
         let number = lease.token.as_i64();
+        let mut text = None;
         if !alike {
-            sections.push(Section {
-                end: End::of(finish)?,
-                ranges: Vec::new(),
-            });
-            last = None;
+            let mut end = End::of(finish)?;
+            text = Some(std::mem::take(&mut end.text));
+            if !both_succeed {
+                let ranges = Vec::new();
+                sections.push(Section { end, ranges });
+            }
         }
         let Some(section) = sections.last_mut() else {
             continue;
         };
-        let follows = last == Some((number - 1, letter)) && number % TOKENS != 0;
+        let follows = alike && last == Some((number - 1, letter)) && number % TOKENS != 0;
         match section.ranges.last_mut() {
-            Some(range) if follows => {
+            Some((range, _)) if follows => {
                 let _ = write!(range, "{}", lease.run);
             }
-            _ => section
-                .ranges
-                .push(format!("{letter}{}{}", token(*lease), lease.run)),
+            before => {
+                let text = text
+                    .unwrap_or_else(|| before.map(|(_, text)| text.clone()).unwrap_or_default());
+                let range = format!("{letter}{}{}", token(*lease), lease.run);
+                section.ranges.push((range, text));
+            }
         }
         last = Some((number, letter));
     }
@@ -212,10 +223,12 @@ impl RedisBroker {
                 for Section { end, ranges } in &sections {
                     command
                         .arg(end.kind)
-                        .arg(end.text.as_ref())
                         .arg(&end.instead)
-                        .arg(end.delay);
-                    command.arg(ranges.len()).arg(ranges);
+                        .arg(end.delay)
+                        .arg(ranges.len());
+                    for (range, text) in ranges {
+                        command.arg(range).arg(text.as_ref());
+                    }
                 }
             })
             .await?;

@@ -108,7 +108,7 @@ impl Section {
             Form::Packet(format!("{place:04}"), ids, texts(runs))
         } else {
             let alone = runs.iter().zip(place..).map(|(run, place)| {
-                let mut text = format!("{place:04}\n{}\n", common.lane);
+                let mut text = format!("{place:04}{}\n{}\n", run.id, common.lane);
                 write_text(
                     &mut text,
                     run,

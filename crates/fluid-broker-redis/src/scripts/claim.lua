@@ -13,11 +13,11 @@ if before then
   local texts = fetch(P .. 'att', ids)
   for i = 1, #ids do
     local fixed, p, at = fixed_of(ids[i])
-    local text = texts[i] or (p and att_in(p, at))
+    local text = in_full(texts[i]) or (p and att_in(p, at))
     if fixed and text and sub(text, 1, 17) == 'r' .. CLAIM then
       local n = #known + 1
       known[n], held[2 * n - 1], held[2 * n] = fixed, n, text
-      members[n] = sub(text, 22, 37) .. ids[i] .. 'a'
+      members[n] = sub(text, 22, 73) .. 'a'
     end
   end
   return { NOW, NOW, '', members, known, held }

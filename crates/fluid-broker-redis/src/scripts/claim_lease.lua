@@ -39,7 +39,7 @@ local function lease_alone()
       end
       local member, flags = picked[i], picked_flags[i]
       if sub(member, 53, 53) == 'u' then flags = flags + 4 end
-      text = fmt('r%s%03d%x%s%s', CLAIM, picked_at[i], flags, sub(member, 1, 16), rest)
+      text = fmt('r%s%03d%x%s%s', CLAIM, picked_at[i], flags, sub(member, 1, 52), rest)
       l.busy = l.busy + 1
       if #news < TOLD then tell('s\t' .. id .. '\t1\t' .. l.task) end
     end

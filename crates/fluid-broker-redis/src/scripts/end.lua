@@ -1,8 +1,8 @@
 -- ARGV[4]: how many reports. Each: id, token, progress, execution, each '' or '=' and its text, and why the attempt
 -- waits: '' as before, '-' no longer, or '=' and its text. Then how many attempts end, and how they do, in sections: kind
--- (S success, F failure, A aborted, T retry, R released), result or error, the error instead if somebody asked to cancel,
--- the delay, and which: how many ranges, each 'r', the token of its first, and its ids. The tokens of the others follow
--- in its last three digits. With 'R' in its place an earlier call may have ended them.
+-- (S success, F failure, A aborted, T retry, R released), the error instead if somebody asked to cancel, the delay, and
+-- which: how many ranges. Of each range 'r', the token of its first and its ids, and then result or error. The tokens of
+-- the others follow in the last three digits. With 'R' in its place an earlier call may have ended them.
 -- Answers: for each report 1 if its lease is held; state, task and number of ends; what is to be told.
 go_on_without_room()
 local FEW, SHORT = 8, 1000
@@ -76,27 +76,64 @@ local function succeed_together(g, from, size, ids, text)
   return true
 end
 
+-- The same of one. Its "att" says no more than what sets it apart.
+local function succeed_alone(g, i, id, token, text)
+  if g.gone[i] or id_at(g, i) ~= id then return false end
+  g.l = g.l or lane(g.lane)
+  local record = 'g' .. token .. sub(id, 25) .. NOW .. '\n' .. text
+  g.gone[i] = 'o'
+  g.left, g.kept = g.left - 1, g.kept + 1
+  g.changed = true
+  g.ends = (g.ends or 0) + 1
+  changed[id] = record
+  local w, n = #written, #states + 1
+  written[w + 1], written[w + 2] = id, record
+  ended[#ended + 1] = id
+  n_ended = n_ended + 1
+  if total <= TOLD then tell('f\t' .. id .. '\tS\t' .. g.l.task) end
+  states[n], tasks[n], sizes[n] = 'S', g.l.task, 1
+  return true
+end
+
 local seen = 0
+local last_number, last_group
 while seen < total do
-  local section = { kind = ARGV[at], text = ARGV[at + 1], instead = ARGV[at + 2], delay = ARGV[at + 3] }
-  for j = at + 5, at + 4 + tonumber(ARGV[at + 4]) do
-    local range = ARGV[j]
+  local kind, ranges = ARGV[at], tonumber(ARGV[at + 3])
+  local section = { kind = kind, instead = ARGV[at + 1], delay = ARGV[at + 2] }
+  for j = at + 4, at + 2 + 2 * ranges, 2 do
+    local range, text = ARGV[j], ARGV[j + 1]
     local size = (#range - 20) / ID
-    local number, last = sub(range, 2, 17), tonumber(sub(range, 18, 20))
-    local g = size >= FEW and section.kind == 'S' and #section.text <= SHORT and group(number)
-    if not (g and succeed_together(g, last - g.base, size, sub(range, 21), section.text)) then
+    local number, first = sub(range, 2, 17), tonumber(sub(range, 18, 20))
+    local done = false
+    if kind == 'S' then
+      if number ~= last_number then last_number, last_group = number, group(number) end
+      local g = last_group
+      if g and size == 1 then
+        done = succeed_alone(g, first - g.base, sub(range, 21), sub(range, 2, 20), text)
+      elseif g and size >= FEW and #text <= SHORT then
+        done = succeed_together(g, first - g.base, size, sub(range, 21), text)
+      end
+    end
+    if not done then
       for k = 0, size - 1 do
         local n = #states + 1
         sizes[n], states[n] = 1, '-'
         alone[#alone + 1] = {
-          id = sub(range, 21 + k * ID, 20 + k * ID + ID), section = section, answer = n,
-          token = sub(range, 1, 1) .. number .. fmt('%03d', last + k),
+          id = sub(range, 21 + k * ID, 20 + k * ID + ID), section = section, text = text, answer = n,
+          token = sub(range, 1, 1) .. number .. fmt('%03d', first + k),
         }
       end
     end
     seen = seen + size
   end
-  at = at + 5 + tonumber(ARGV[at + 4])
+  at = at + 4 + 2 * ranges
+end
+for _, g in pairs(groups) do
+  if g and g.ends then
+    count(g.l, 'r', -g.ends)
+    count(g.l, 'S', g.ends)
+    g.l.busy = g.l.busy - g.ends
+  end
 end
 
 local function go_on(a, token, state)
@@ -106,8 +143,8 @@ local function go_on(a, token, state)
 end
 
 -- Ends an attempt; the state of its run.
-local function conclude(a, token, section)
-  local kind, text = section.kind, section.text
+local function conclude(a, token, section, text)
+  local kind = section.kind
   if kind == 'S' then
     finish(a, 'S')
     a.tail.y = text
@@ -159,7 +196,7 @@ end
 local lane_text, lane_end, l = nil, 0, nil
 for _, one in ipairs(alone) do
   local id, token, section, n = one.id, one.token, one.section, one.answer
-  local record = changed[id] or texts[id]
+  local record = in_full(changed[id] or texts[id])
   local doubted = AGAIN or sub(token, 1, 1) == 'R'
   if one.group and not one.group.gone[one.at] then
     local g = one.group
@@ -173,14 +210,14 @@ for _, one in ipairs(alone) do
   end
   if record and sub(record, 1, 1) == 'r' and sub(record, 2, 20) == sub(token, 2) then
     local flags = sub(record, 21, 21)
-    if section.kind == 'S' and (flags == '0' or flags == '2') and find(record, '\n', 38, true) == #record then
+    if section.kind == 'S' and (flags == '0' or flags == '2') and find(record, '\n', LANE, true) == #record then
       -- The common case: nothing but the state changes, and the result comes behind.
-      if sub(record, 38, lane_end) ~= lane_text then
-        lane_text = match(record, '^[^\t]*\t', 38)
-        lane_end = 37 + #lane_text
+      if sub(record, LANE, lane_end) ~= lane_text then
+        lane_text = match(record, '^[^\t]*\t', LANE)
+        lane_end = LANE - 1 + #lane_text
         l = lane(sub(lane_text, 1, -2))
       end
-      record = 'S' .. sub(record, 2) .. 'z' .. NOW .. '\ny' .. section.text
+      record = 'S' .. sub(record, 2) .. 'z' .. NOW .. '\ny' .. one.text
       changed[id] = record
       local w = #written
       written[w + 1], written[w + 2] = id, record
@@ -194,7 +231,7 @@ for _, one in ipairs(alone) do
       states[n], tasks[n] = 'S', l.task
     else
       local a = parse(id, record)
-      states[n] = conclude(a, sub(token, 2), section)
+      states[n] = conclude(a, sub(token, 2), section, one.text)
       tasks[n] = lane(a.lane).task
       changed[id] = put(a)
     end

@@ -55,8 +55,9 @@ for _ = 1, tonumber(ARGV[4]) do
     else
       local p = { texts = ARGV[at], size = size }
       for i = 0, size - 1 do
-        local text = fmt('%04d', value + i) .. '\n' .. l.text .. '\n' .. text_in(p, i)
-        insert_one(l, place + i + 1, sub(window, i * ID + 1, i * ID + ID), text, 'n', '', '', '')
+        local id = sub(window, i * ID + 1, i * ID + ID)
+        local text = fmt('%04d', value + i) .. id .. '\n' .. l.text .. '\n' .. text_in(p, i)
+        insert_one(l, place + i + 1, id, text, 'n', '', '', '')
       end
     end
     at = at + 1

@@ -102,7 +102,7 @@ local function passes(id, fixed, att)
   if created_from and tonumber(created) < created_from then return false end
   if created_before and tonumber(created) >= created_before then return false end
   if ended_before then
-    local ended = has_ended and match(att, '\nz(%-?%d+)\n', 38)
+    local ended = has_ended and match(att, '\nz(%-?%d+)\n', 74)
     if not ended or tonumber(ended) >= ended_before then return false end
   end
   return true
@@ -119,7 +119,7 @@ while looked < #candidates and #ids < most do
   for i = 1, #some do
     if #ids == most then break end
     looked = looked + 1
-    local id, record, text = some[i], fixed[i], att[i]
+    local id, record, text = some[i], fixed[i], in_full(att[i])
     if not record then
       local p, at_p = in_packet[id], at_packet[id]
       if not p then p, at_p = locate(id) end

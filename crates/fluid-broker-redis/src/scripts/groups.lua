@@ -1,8 +1,8 @@
 -- What is written to packets and groups.
 local function leave(g, i, letter)
   if not g.gone[i] then g.left = g.left - 1 end
-  if g.gone[i] == 'S' then g.kept = g.kept - 1 end
-  if letter == 'S' then g.kept = g.kept + 1 end
+  if g.gone[i] == 'S' or g.gone[i] == 'o' then g.kept = g.kept - 1 end
+  if letter == 'S' or letter == 'o' then g.kept = g.kept + 1 end
   g.gone[i] = letter
   g.changed = true
 end

@@ -12,9 +12,13 @@
 --   "taken"   packet -> the groups that took from it
 --   "group"   claim -> started TAB consumer TAB flags TAB lane TAB number of the first in the claim TAB size LF, then
 --             slices: packet(16) first place(4) size(4) ids. All of them are first attempts.
---   "gone"    claim -> a letter for each: "." it runs, "x" it has an "att", "S" it succeeded as "outcome" says, "p" it
---             was purged; none if all run. "groups" says when their leases end.
+--   "gone"    claim -> a letter for each: "." it runs, "x" it has an "att" that says all, "o" one that says how it
+--             succeeded: "g", token(19), the last 12 digits of its id, ended LF result; "S" it succeeded as "outcome"
+--             says, "p" it was purged; none if all run. "groups" says when their leases end.
 --   "outcome" claim -> from(3) to(3) ended TAB size of the result TAB result, and so on
+--
+-- Redis finds the strings of a script by some of their characters: where many are alike but for a number, part of the id
+-- keeps them apart, or looking them up takes longer than all else.
 local ID, SPAN, NONE = 36, 1000, string.rep('-', 36)
 local groups, packets, waiting = {}, {}, {}
 
@@ -126,7 +130,7 @@ local function group(number)
       if letter ~= '.' then
         g.gone[i - 1] = letter
         g.left = g.left - 1
-        if letter == 'S' then g.kept = g.kept + 1 end
+        if letter == 'S' or letter == 'o' then g.kept = g.kept + 1 end
       end
     end
   end
@@ -184,10 +188,23 @@ local function outcome_at(g, i)
   end
 end
 
+local function first_attempt(g, i)
+  return g.number .. fmt('%03d', g.base + i) .. g.flags .. place_at(g, i) .. id_at(g, i) .. g.lane .. '\t\t' .. g.started
+    .. '\t1\t0\t0\t' .. g.consumer .. '\n'
+end
+
+-- An "att" that leaves to its group what it has in common with the others, in full; and the group and its place there.
+local function in_full(text)
+  if not text or sub(text, 1, 1) ~= 'g' then return text end
+  local g = group(sub(text, 2, 17))
+  local i = tonumber(sub(text, 18, 20)) - g.base
+  local ended, result = match(text, '^(%-?%d+)\n(.*)$', 33)
+  return 'S' .. first_attempt(g, i) .. 'z' .. ended .. '\ny' .. result, g, i
+end
+
 -- The "att" of a run in a group, as if it were written.
 local function text_at(g, i)
-  local text = g.number .. fmt('%03d', g.base + i) .. g.flags .. place_at(g, i) .. g.lane .. '\t\t' .. g.started
-    .. '\t1\t0\t0\t' .. g.consumer .. '\n'
+  local text = first_attempt(g, i)
   if g.gone[i] == 'S' then
     local outcome = outcome_at(g, i)
     return 'S' .. text .. 'z' .. outcome.ended .. '\ny' .. outcome.result

@@ -12,7 +12,7 @@ local gone, FEW = 0, 50
 local dropped, is_dropped, keys, out_of = {}, {}, {}, {}
 
 local function drop(id, text, p, i, g, at)
-  local l = lane(match(text, '^[^\t]*', 38))
+  local l = lane(match(text, '^[^\t]*', LANE))
   if bit.band(tonumber(sub(text, 21, 21), 16), 4) ~= 0 then
     local _, unique = request(id)
     local slot = l.task .. '/' .. sub(unique, 2)
@@ -36,7 +36,8 @@ for from = 1, #ids, FEW do
   for i = from, math.min(from + FEW - 1, #ids) do some[#some + 1] = ids[i] end
   local texts, alone = fetch(P .. 'att', some), fetch(P .. 'run', some)
   for i = 1, #some do
-    local text, p, at_p, g, at = texts[i], nil, nil, nil, nil
+    local p, at_p
+    local text, g, at = in_full(texts[i])
     if not alone[i] then p, at_p = locate(some[i]) end
     if p and not text then text, g, at = att_in(p, at_p) end
     if text and (p or alone[i]) and is_ended(sub(text, 1, 1)) then

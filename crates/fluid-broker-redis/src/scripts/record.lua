@@ -1,15 +1,16 @@
 -- The two records of a run.
 --
 -- "run", written once when it is enqueued:
---   created TAB due TAB state TAB place LF lane LF
+--   created TAB due TAB state TAB place(16) id LF lane LF
 --   trigger TAB parent TAB root TAB retry_of TAB max_interruptions TAB secrets TAB unique LF parameters
 -- "att", from its first attempt on, or from the moment that a scheduled run came due:
---   state token(19) flags place(16) lane TAB due TAB started TAB attempt TAB failures TAB interruptions TAB consumer LF
+--   state token(19) flags place(16) id(36) lane TAB due TAB started TAB attempt TAB failures TAB interruptions TAB consumer LF
 --   then lines of a letter and a text, of which the last, "y" with the result, may span several.
 -- An empty due is that of the request.
 -- states: s scheduled, q queued, o queued to be adopted, r running, S F A I L success, failure, aborted, interrupted,
 -- rate limited. flags: 1 cancellation asked for, 2 survives its consumer, 4 has a unique key, 8 ended while it waited.
 -- A member of a set of waiting runs: place(16) id(36) and f, u (never started; u has a unique key) or a (has an "att").
+local LANE = 74 -- where the lane begins
 local TAGS = { 'z', 'f', 'e', 'w', 'p', 'x' }
 
 local function parse(id, text)
@@ -19,7 +20,7 @@ local function parse(id, text)
   }
   local tail
   a.lane, a.due, a.started, a.attempt, a.failures, a.interruptions, a.consumer, tail =
-    match(text, '^([^\t]*)\t([^\t]*)\t([^\t]*)\t(%d+)\t(%d+)\t(%d+)\t([^\n]*)\n(.*)$', 38)
+    match(text, '^([^\t]*)\t([^\t]*)\t([^\t]*)\t(%d+)\t(%d+)\t(%d+)\t([^\n]*)\n(.*)$', LANE)
   for tag, line in string.gmatch(tail, '(%l)([^\n]*)\n') do a.tail[tag] = line end
   return a
 end
@@ -39,7 +40,7 @@ end
 
 local function build(a)
   local parts = {
-    a.state, a.token, fmt('%x', a.flags), a.place, a.lane, '\t', a.due, '\t', a.started, '\t', a.attempt, '\t',
+    a.state, a.token, fmt('%x', a.flags), a.place, a.id, a.lane, '\t', a.due, '\t', a.started, '\t', a.attempt, '\t',
     a.failures, '\t', a.interruptions, '\t', a.consumer, '\n',
   }
   for i = 1, #TAGS do
@@ -76,7 +77,7 @@ end
 
 -- A run as it stands, nil when there is none. In a packet or group it is said where.
 local function load(id)
-  local text = call('HGET', P .. 'att', id)
+  local text = in_full(call('HGET', P .. 'att', id))
   if text then return parse(id, text) end
   local fixed, p, i = fixed_of(id)
   if not fixed then return nil end
@@ -88,8 +89,8 @@ local function load(id)
     return a
   end
   local due, state, place, lane_text, unique =
-    match(fixed, '^[^\t]*\t([^\t]*)\t(%l)\t(%d+)\n([^\n]*)\n[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t%d+\t[^\t]*\t([^\n]*)\n')
-  return bare(id, state, place, lane_text, due, unique ~= '')
+    match(fixed, '^[^\t]*\t([^\t]*)\t(%l)\t([^\n]*)\n([^\n]*)\n[^\t]*\t[^\t]*\t[^\t]*\t[^\t]*\t%d+\t[^\t]*\t([^\n]*)\n')
+  return bare(id, state, sub(place, 1, 16), lane_text, due, unique ~= '')
 end
 
 local function member_of(a)

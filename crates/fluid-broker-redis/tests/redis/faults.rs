@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use fluid_broker_redis::{RedisBroker, RedisOptions};
 use fluid_core::{Broker, BrokerError, JsonText, NewRun, Params, RunFilter, RunState};
@@ -260,7 +260,7 @@ async fn a_password_that_changes_is_waited_for() {
     insist(|| broker.enqueue(new_runs("a", 1))).await;
 }
 
-/// What the log of this thread says.
+/// What the log of this program says.
 #[derive(Clone, Default)]
 struct Said(Arc<Mutex<Vec<u8>>>);
 
@@ -274,18 +274,23 @@ impl Write for Said {
     }
 }
 
+/// What is said of one server while a broker is opened on it.
 async fn said_on_opening(options: &ServerOptions) -> String {
-    let said = Said::default();
-    let writer = said.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(move || writer.clone())
-        .with_ansi(false)
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    static SAID: LazyLock<Said> = LazyLock::new(|| {
+        let said = Said::default();
+        let writer = said.clone();
+        tracing_subscriber::fmt()
+            .with_writer(move || writer.clone())
+            .with_ansi(false)
+            .init();
+        said
+    });
+    LazyLock::force(&SAID);
     let server = server(options);
     open(&server.url()).await;
-    let bytes = said.0.lock().unwrap().clone();
-    String::from_utf8(bytes).unwrap()
+    let all = String::from_utf8(SAID.0.lock().unwrap().clone()).unwrap();
+    let of_this = all.lines().filter(|line| line.contains(&server.url()));
+    of_this.map(|line| format!("{line}\n")).collect()
 }
 
 #[tokio::test]

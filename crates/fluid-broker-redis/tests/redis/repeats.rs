@@ -1,17 +1,18 @@
 //! What is asked for again because its answer was lost is done once, and answered as if it had been asked for once.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use fluid_broker_redis::RedisBroker;
 use fluid_core::{
-    Broker, Cancelled, Enqueued, Finish, Finished, JsonText, LogBatch, LogLine, LogStream,
-    RunError, RunFilter, RunState, Tick, Ticked,
+    Broker, BrokerResult, Cancelled, Enqueued, Finish, Finished, JsonText, LogBatch, LogLine,
+    LogStream, RunError, RunFilter, RunState, Tick, Ticked,
 };
 use fluid_test_servers::cutter::{Cut, Cutter};
 
-use crate::stage::{fresh_prefix, lease, new_runs, options, shared, successes, task, wish_for};
+use crate::stage::{
+    fresh_prefix, insist, lease, new_runs, options, shared, successes, task, wish_for,
+};
 
 /// A broker behind a proxy, and one beside it that sees what is really there.
 struct Behind {
@@ -298,49 +299,57 @@ async fn ticks_cancellations_and_purges_are_answered_as_if_asked_for_once() {
     assert_eq!(behind.broker.purge(ended, 10).await.unwrap(), 1);
 }
 
+impl Behind {
+    /// Asks while answers are lost: the next one, or all of them until the broker gives up and is asked again.
+    async fn disturbed<T, F: Future<Output = BrokerResult<T>>>(
+        &self,
+        number: usize,
+        mut ask: impl FnMut() -> F,
+    ) -> T {
+        match number % 13 {
+            0 => {
+                self.proxy.cut(Cut::EveryAnswer);
+                assert!(ask().await.is_err());
+                self.proxy.cut(Cut::Nothing);
+            }
+            1..6 => self.lose_an_answer(),
+            _ => {}
+        }
+        insist(ask).await
+    }
+}
+
 /// Answers are lost all the time, and in the end each run succeeded once.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_run_is_lost_or_done_twice_while_answers_are() {
-    let behind = Arc::new(Behind::new().await);
-    let disturber = {
-        let behind = Arc::clone(&behind);
-        tokio::spawn(async move {
-            loop {
-                behind.lose_an_answer();
-                tokio::time::sleep(Duration::from_millis(40)).await;
-            }
-        })
-    };
+    let behind = Behind::new().await;
+    let broker = &behind.broker;
     let mut enqueued = BTreeSet::new();
     let mut succeeded = BTreeSet::new();
-    for round in 0..60 {
-        let runs = new_runs("a", 1 + round % 23);
+    for round in 0.. {
+        let runs = new_runs("a", if round < 40 { 1 + round % 23 } else { 0 });
         enqueued.extend(runs.iter().map(|run| run.id));
-        crate::stage::insist(|| behind.broker.enqueue(runs.clone())).await;
-        let claimed = crate::stage::insist(|| behind.broker.claim(wish_for("a", 15)))
+        behind
+            .disturbed(3 * round, || broker.enqueue(runs.clone()))
+            .await;
+        let claimed = behind
+            .disturbed(3 * round + 1, || broker.claim(wish_for("a", 15)))
             .await
             .runs;
-        let finished = crate::stage::insist(|| behind.broker.finish(successes(&claimed))).await;
+        if claimed.is_empty() && round >= 40 {
+            break;
+        }
+        let batch = successes(&claimed);
+        let finished = behind
+            .disturbed(3 * round + 2, || broker.finish(batch.clone()))
+            .await;
         for ((run, _), answer) in claimed.iter().zip(finished) {
             assert_eq!(answer, Finished::Written(RunState::Success));
             assert!(succeeded.insert(run.id), "{} was done twice", run.id);
         }
     }
-    disturber.abort();
-    loop {
-        let claimed = crate::stage::insist(|| behind.broker.claim(wish_for("a", 100)))
-            .await
-            .runs;
-        if claimed.is_empty() {
-            break;
-        }
-        crate::stage::insist(|| behind.broker.finish(successes(&claimed))).await;
-        succeeded.extend(claimed.iter().map(|(run, _)| run.id));
-    }
     assert_eq!(succeeded, enqueued);
     let stats = behind.beside.stats().await.unwrap();
-    assert_eq!(
-        stats.tasks[&task("a")],
-        [(RunState::Success, enqueued.len() as u64)].into()
-    );
+    let all = enqueued.len() as u64;
+    assert_eq!(stats.tasks[&task("a")], [(RunState::Success, all)].into());
 }
