@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fluid_core::Event;
+use fluid_core::{BrokerError, Event};
 use tokio::sync::broadcast;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::types::Type;
@@ -39,7 +39,7 @@ pub(crate) struct Listener {
 /// How a time of listening ended.
 enum Ended {
     /// The connection broke.
-    Broken(Fault),
+    Broken(BrokerError),
     /// Notifications don't come through.
     Deaf,
 }
@@ -53,13 +53,12 @@ impl Listener {
         loop {
             let mut heard = false;
             match self.listen(&mut heard).await {
-                Ended::Broken(fault) => {
+                Ended::Broken(error) => {
                     if heard {
                         pause = FIRST_PAUSE;
                         told_broken = false;
                     }
                     if !told_broken {
-                        let error = self.link.error(&fault);
                         tracing::warn!(%error, "no notifications from PostgreSQL until it can be reached again");
                         told_broken = true;
                     }
@@ -87,7 +86,7 @@ impl Listener {
         let connecting = Box::pin(config.connect(tls.clone()));
         let (client, mut connection) = match connecting.await {
             Ok(connected) => connected,
-            Err(error) => return Ended::Broken(Fault::Connect(error)),
+            Err(error) => return self.broken(&Fault::Connect(error)),
         };
         let channel = format!("fluid:{}", self.link.schema);
         let nonce = uuid::Uuid::new_v4().simple().to_string();
@@ -96,7 +95,7 @@ impl Listener {
             .beside(&mut connection, client.batch_execute(&hear))
             .await
         {
-            return Ended::Broken(fault);
+            return self.broken(&fault);
         }
         // A pooler takes LISTEN as well, and drops what then comes. So let it be seen whether anything does.
         let echo = async {
@@ -114,8 +113,8 @@ impl Listener {
         };
         match self.until(&mut connection, &nonce, echo).await {
             Heard::Echo => {}
-            Heard::Answer(Err(error)) => return Ended::Broken(Fault::Unfit(error.to_string())),
-            Heard::Broken(fault) => return Ended::Broken(fault),
+            Heard::Answer(Err(error)) => return Ended::Broken(error),
+            Heard::Broken(fault) => return self.broken(&fault),
             Heard::Answer(Ok(())) => {
                 // Most likely this is the connection of the server that listens now.
                 let stop = client.batch_execute("UNLISTEN *");
@@ -126,7 +125,12 @@ impl Listener {
         *heard = true;
         // Whatever happened before.
         self.tell(Event::Changed);
-        Ended::Broken(self.hear(&client, &mut connection).await)
+        let fault = self.hear(&client, &mut connection).await;
+        self.broken(&fault)
+    }
+
+    fn broken(&self, fault: &Fault) -> Ended {
+        Ended::Broken(self.link.error(fault))
     }
 
     /// Passes on what comes until the connection breaks.
