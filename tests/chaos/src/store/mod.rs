@@ -1,5 +1,7 @@
 //! The brokers that a storm can be on. Another one is a file here, and a line in each of the two functions below.
 
+mod postgres;
+mod redis;
 mod sqlite;
 
 use std::net::SocketAddr;
@@ -8,6 +10,8 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use clap::ValueEnum;
+use fluid_broker_postgres::{PostgresBroker, PostgresOptions};
+use fluid_broker_redis::{RedisBroker, RedisOptions};
 use fluid_broker_sqlite::{SqliteBroker, SqliteOptions};
 use fluid_core::{Broker, BrokerError, BrokerResult};
 use fluid_proof::{ClockOff, Clocks};
@@ -17,6 +21,10 @@ use fluid_proof::{ClockOff, Clocks};
 pub(crate) enum Kind {
     /// A file, no server
     Sqlite,
+    /// A server of ours with an append-only file
+    Redis,
+    /// A server of ours whose commits wait for the disk
+    Postgres,
 }
 
 impl Kind {
@@ -24,6 +32,8 @@ impl Kind {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Sqlite => "sqlite",
+            Self::Redis => "redis",
+            Self::Postgres => "postgres",
         }
     }
 
@@ -31,6 +41,8 @@ impl Kind {
     pub(crate) fn start(self, folder: &Path) -> anyhow::Result<Box<dyn Store>> {
         Ok(match self {
             Self::Sqlite => Box::new(sqlite::Sqlite::new(folder)?),
+            Self::Redis => Box::new(redis::Redis::start()?),
+            Self::Postgres => Box::new(postgres::Postgres::start()?),
         })
     }
 }
@@ -45,6 +57,14 @@ pub(crate) async fn open(url: &str, clock: ClockOff) -> BrokerResult<Arc<dyn Bro
         "sqlite" => {
             let options = SqliteOptions::from_url(url)?.clock(Arc::new(clock));
             Ok(Arc::new(SqliteBroker::open(options).await?))
+        }
+        "redis" => {
+            let options = RedisOptions::from_url(url)?;
+            Ok(Arc::new(RedisBroker::open(options).await?))
+        }
+        "postgres" => {
+            let options = PostgresOptions::from_url(url)?;
+            Ok(Arc::new(PostgresBroker::open(options).await?))
         }
         _ => Err(BrokerError::Invalid {
             broker: scheme.to_owned(),
