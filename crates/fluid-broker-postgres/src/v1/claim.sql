@@ -355,6 +355,9 @@ BEGIN
     END LOOP;
 
     IF v_picked <> '{}' THEN
+        -- What made room for these runs may have ended while this claim waited for others. They start now, and their
+        -- leases last from now on.
+        v_now := greatest(v_now, coalesce(p_now, clock_us()));
         v_next := least(v_next, later(v_now, p_lease));
     END IF;
     RETURN QUERY SELECT NULL::uuid, NULL::bigint, v_now, v_next, NULL::bigint, NULL::bigint, NULL::integer,

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fluid_broker_postgres::{PostgresBroker, PostgresOptions};
-use fluid_core::{Broker, DEFAULT_LEASE, Finished, LeaseStatus, RunFilter, RunState};
+use fluid_core::{Broker, DEFAULT_LEASE, Finished, LeaseStatus, RunFilter, RunState, TaskLimits};
 use tokio::task::JoinSet;
 use tokio_postgres::NoTls;
 
-use crate::stage::{fresh_schema, lease, new_run, new_runs, open, server, success, wish_for};
+use crate::stage::{
+    fresh_schema, lease, new_run, new_runs, open, server, success, task, wish, wish_for,
+};
 
 #[tokio::test]
 async fn parallel_claims_do_not_wait_for_each_other() {
@@ -31,6 +33,47 @@ async fn parallel_claims_do_not_wait_for_each_other() {
     assert_eq!(mine.await.unwrap().unwrap().runs.len(), 4);
     other.rollback().await.unwrap();
     assert_eq!(broker.claim(wish_for("a", 5)).await.unwrap().runs.len(), 2);
+}
+
+#[tokio::test]
+async fn a_run_starts_after_the_end_that_made_room_for_it_though_its_claim_began_before() {
+    let broker = Arc::new(open().await);
+    broker.enqueue(new_runs("a", 2)).await.unwrap();
+    let mut one_at_once = TaskLimits::none(task("a"));
+    one_at_once.max_concurrency = 1;
+    let request = wish(vec![one_at_once], 5);
+    let first = broker.claim(request.clone()).await.unwrap().runs;
+    let schema = broker.describe();
+    let schema = schema.split("schema=").nth(1).unwrap();
+    let key = format!("hashtextextended('fluid limit {schema} a', 0)");
+    let (mut client, connection) = tokio_postgres::connect(&server().url("postgres"), NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let other = client.transaction().await.unwrap();
+    let lock = format!("SELECT pg_advisory_xact_lock({key})");
+    other.execute(&lock, &[]).await.unwrap();
+
+    let claim = tokio::spawn({
+        let broker = Arc::clone(&broker);
+        async move { broker.claim(request).await.unwrap().runs }
+    });
+    let waits = format!(
+        "SELECT FROM pg_locks WHERE NOT granted AND locktype = 'advisory' \
+         AND (classid::bigint << 32) | objid::bigint = {key}"
+    );
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while other.query(&waits, &[]).await.unwrap().is_empty() {
+        assert!(Instant::now() < deadline, "the claim waits for the lock");
+    }
+    let ends = vec![(lease(&first[0]), success())];
+    broker.finish(ends).await.unwrap();
+    let ended = broker.get(first[0].0.id).await.unwrap().unwrap().ended_at;
+    other.rollback().await.unwrap();
+
+    let second = claim.await.unwrap();
+    assert_eq!(second.len(), 1);
+    assert!(second[0].0.started_at >= ended, "{second:?} {ended:?}");
 }
 
 #[tokio::test]
