@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fluid_core::{BrokerError, BrokerResult, Clock, Event, LogCap};
+use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
@@ -84,7 +85,8 @@ impl PostgresBroker {
     /// is too old or can't keep every text, [`BrokerError::ReadOnly`] when a standby would have to be migrated, and
     /// [`BrokerError::SchemaTooNew`].
     pub async fn open(options: PostgresOptions) -> BrokerResult<Self> {
-        let (connector, session) = connect(&options).await?;
+        // What connecting takes is not to be part of every future that opens a broker.
+        let (connector, session) = connect(&options).boxed().await?;
         let link = Link::new(&options, connector.clone())?;
         schema::open(&session, &options.schema)
             .await

@@ -12,6 +12,7 @@ use fluid_core::{
     LogCap, NewRun, Page, QueueName, Report, RunFilter, RunId, Settings, Stats, StoredLine,
     TaskName, TaskRun, Tick, Ticked,
 };
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
@@ -64,7 +65,8 @@ impl RedisBroker {
     /// [`SchemaTooNew`](fluid_core::BrokerError::SchemaTooNew).
     pub async fn open(options: RedisOptions) -> BrokerResult<Self> {
         let me = format!("{:x}", LeaseToken::random().as_i64());
-        let link = Link::open(&options, me).await?;
+        // What connecting takes is not to be part of every future that opens a broker.
+        let link = Link::open(&options, me).boxed().await?;
         let (events, _) = broadcast::channel(EVENTS);
         Ok(Self {
             link: Arc::new(link),
