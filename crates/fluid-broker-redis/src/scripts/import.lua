@@ -29,14 +29,14 @@ for i = 1, total do
     end
     local place = batch .. fmt('%04d', i - 1)
     local first = state == 's' and 's' or 'q'
-    call('HSET', P .. 'run', id, created .. '\t' .. due .. '\t' .. first .. '\t' .. place .. '\n' .. l.text .. '\n'
+    call('HSET', P .. 'run', id, created .. '\t' .. due .. '\t' .. first .. '\t' .. place .. id .. '\n' .. l.text .. '\n'
       .. before .. unique .. '\n' .. params)
     call('ZADD', P .. 'ids', 0, id)
     count(l, public(state), 1)
     if past > 0 then call('RPUSH', P .. 'past/' .. id, unpack(ARGV, at, at + past - 1)) end
     local a = bare(id, state, place, l.text, due, unique ~= '')
     if rest ~= '' then
-      local text = state .. ZERO .. fmt('%x', flags) .. place .. l.text .. '\t' .. due .. '\t' .. rest
+      local text = state .. ZERO .. fmt('%x', flags) .. place .. id .. l.text .. '\t' .. due .. '\t' .. rest
       written[#written + 1], written[#written + 2] = id, text
       a = parse(id, text)
     end
