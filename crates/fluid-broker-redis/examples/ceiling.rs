@@ -29,7 +29,7 @@ type Times = [Duration; 3];
 
 async fn raw(connection: &mut MultiplexedConnection, runs: usize, kind: Runs) -> Done<Times> {
     let ids: Vec<NewRun> = (0..runs)
-        .map(|number| kind.new(number))
+        .map(|number| kind.run(number))
         .collect::<Done<_>>()?;
     // What a queue in lists would keep of a run.
     let payloads: Vec<String> = ids
@@ -97,7 +97,7 @@ impl Runs {
         }
     }
 
-    fn new(self, number: usize) -> Done<NewRun> {
+    fn run(self, number: usize) -> Done<NewRun> {
         let params = Params::stored(self.params(number), []);
         Ok(NewRun::new(TaskName::parse("noop")?, params))
     }
@@ -112,7 +112,7 @@ impl Runs {
 
 async fn fluid(broker: &RedisBroker, runs: usize, kind: Runs) -> Done<Times> {
     let mut new: Vec<NewRun> = (0..runs)
-        .map(|number| kind.new(number))
+        .map(|number| kind.run(number))
         .collect::<Done<_>>()?;
     let since = Instant::now();
     while !new.is_empty() {
