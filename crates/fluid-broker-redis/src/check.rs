@@ -62,6 +62,10 @@ impl Greeting {
 pub(crate) async fn greet(connection: &mut Connection) -> Outcome<()> {
     match connection.ask_any::<Vec<Value>>(&redis::cmd("HELLO")).await {
         Ok(pairs) => Greeting::of(pairs).check(),
+        // Before 6.2 the greeting needs an argument.
+        Err(error) if error.to_string().contains("wrong number of arguments") => {
+            Err(Fault::Old("6.0".to_owned()))
+        }
         Err(error) if error.to_string().contains("unknown command") => {
             Err(Fault::Old("5 or earlier".to_owned()))
         }

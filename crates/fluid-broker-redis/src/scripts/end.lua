@@ -43,6 +43,16 @@ local ended, n_ended = {}, 0
 -- Those that are looked at one by one: id, token with its letter, section.
 local alone = {}
 
+-- What happened to so many, behind those before.
+local function note(state, task, size)
+  local n = #states
+  if states[n] == state and tasks[n] == task then
+    sizes[n] = sizes[n] + size
+  else
+    states[n + 1], tasks[n + 1], sizes[n + 1] = state, task, size
+  end
+end
+
 -- Ends a range of a group in the common way, all with one success. False when they must be looked at one by one.
 local function succeed_together(g, from, size, ids, text)
   if from < 0 or from + size > g.size then return false end
@@ -71,27 +81,28 @@ local function succeed_together(g, from, size, ids, text)
   if total <= TOLD then
     for j = 1, #ids, ID do tell('f\t' .. sub(ids, j, j + ID - 1) .. '\tS\t' .. l.task) end
   end
-  local n = #states + 1
-  states[n], tasks[n], sizes[n] = 'S', l.task, size
+  note('S', l.task, size)
   return true
 end
 
 -- The same of one. Its "att" says no more than what sets it apart.
-local function succeed_alone(g, i, id, token, text)
-  if g.gone[i] or id_at(g, i) ~= id then return false end
-  g.l = g.l or lane(g.lane)
-  local record = 'g' .. token .. sub(id, 25) .. NOW .. '\n' .. text
+local function succeed_alone(g, i, range, text)
+  if i < 0 or i >= g.size or g.gone[i] then return false end
+  local slice, id = slice_at(g, i), sub(range, 21)
+  local there = (i - slice.from) * ID + 1
+  if find(slice.ids, id, there, true) ~= there then return false end
+  local record = 'g' .. sub(range, 2) .. NOW .. '\n' .. text
   g.gone[i] = 'o'
-  g.left, g.kept = g.left - 1, g.kept + 1
-  g.changed = true
+  g.left, g.kept, g.changed = g.left - 1, g.kept + 1, true
   g.ends = (g.ends or 0) + 1
+  g.l = g.l or lane(g.lane)
   changed[id] = record
-  local w, n = #written, #states + 1
+  local w = #written
   written[w + 1], written[w + 2] = id, record
-  ended[#ended + 1] = id
   n_ended = n_ended + 1
+  ended[#ended + 1] = id
   if total <= TOLD then tell('f\t' .. id .. '\tS\t' .. g.l.task) end
-  states[n], tasks[n], sizes[n] = 'S', g.l.task, 1
+  note('S', g.l.task, 1)
   return true
 end
 
@@ -103,13 +114,14 @@ while seen < total do
   for j = at + 4, at + 2 + 2 * ranges, 2 do
     local range, text = ARGV[j], ARGV[j + 1]
     local size = (#range - 20) / ID
-    local number, first = sub(range, 2, 17), tonumber(sub(range, 18, 20))
+    local number, a, b, c = sub(range, 2, 17), string.byte(range, 18, 20)
+    local first = a * 100 + b * 10 + c - 5328
     local done = false
     if kind == 'S' then
       if number ~= last_number then last_number, last_group = number, group(number) end
       local g = last_group
       if g and size == 1 then
-        done = succeed_alone(g, first - g.base, sub(range, 21), sub(range, 2, 20), text)
+        done = succeed_alone(g, first - g.base, range, text)
       elseif g and size >= FEW and #text <= SHORT then
         done = succeed_together(g, first - g.base, size, sub(range, 21), text)
       end

@@ -1,4 +1,6 @@
 -- ARGV[4]: the consumer. [5]: what it tells of itself. [6]: for how long it is known, in microseconds.
+-- So that a consumer is known also when memory is used up: the first write decides.
+call('DEL', P .. 'none')
 local over = call('ZRANGEBYSCORE', P .. 'alive', '-inf', NOW, 'LIMIT', 0, 1000)
 if #over > 0 then
   call('HDEL', P .. 'consumers', unpack(over))

@@ -13,12 +13,12 @@
 --   "group"   claim -> started TAB consumer TAB flags TAB lane TAB number of the first in the claim TAB size LF, then
 --             slices: packet(16) first place(4) size(4) ids. All of them are first attempts.
 --   "gone"    claim -> a letter for each: "." it runs, "x" it has an "att" that says all, "o" one that says how it
---             succeeded: "g", token(19), the last 12 digits of its id, ended LF result; "S" it succeeded as "outcome"
---             says, "p" it was purged; none if all run. "groups" says when their leases end.
+--             succeeded: "g", token(19), id(36), ended LF result; "S" it succeeded as "outcome" says, "p" it was
+--             purged; none if all run. "groups" says when their leases end.
 --   "outcome" claim -> from(3) to(3) ended TAB size of the result TAB result, and so on
 --
--- Redis finds the strings of a script by some of their characters: where many are alike but for a number, part of the id
--- keeps them apart, or looking them up takes longer than all else.
+-- Some versions of Redis look at every few characters alone when they tell the strings of a script apart: where many are
+-- alike but for a number, the id in them keeps them from being looked up one behind the other.
 local ID, SPAN, NONE = 36, 1000, string.rep('-', 36)
 local groups, packets, waiting = {}, {}, {}
 
@@ -198,7 +198,7 @@ local function in_full(text)
   if not text or sub(text, 1, 1) ~= 'g' then return text end
   local g = group(sub(text, 2, 17))
   local i = tonumber(sub(text, 18, 20)) - g.base
-  local ended, result = match(text, '^(%-?%d+)\n(.*)$', 33)
+  local ended, result = match(text, '^(%-?%d+)\n(.*)$', 57)
   return 'S' .. first_attempt(g, i) .. 'z' .. ended .. '\ny' .. result, g, i
 end
 
