@@ -274,10 +274,10 @@ impl Broker for PostgresBroker {
     }
 
     async fn attempts(&self, run: RunId) -> BrokerResult<Vec<Attempt>> {
-        let id = uuid(run);
+        let ids = vec![uuid(run)];
         let answer = self
             .link()
-            .ask(&query::attempts(&self.link().schema, &id))
+            .ask(&query::attempts(&self.link().schema, &ids))
             .await?;
         self.told(answer.rows.iter().map(query::read_attempt).collect())
     }

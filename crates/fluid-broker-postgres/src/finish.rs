@@ -38,14 +38,13 @@ struct End {
     after: i64,
 }
 
-fn error_text(error: &RunError) -> Outcome<Option<String>> {
+pub(crate) fn error_text(error: &RunError) -> Outcome<String> {
     serde_json::to_string(error)
-        .map(Some)
         .map_err(|cause| Fault::Unfit(format!("an error can't be written: {cause}")))
 }
 
 fn cancelled(why: String) -> Outcome<Option<String>> {
-    error_text(&RunError::new(ErrorKind::Aborted, why))
+    error_text(&RunError::new(ErrorKind::Aborted, why)).map(Some)
 }
 
 impl End {
@@ -59,19 +58,19 @@ impl End {
             },
             Finish::Retry { after, error } => Self {
                 kind: 1,
-                error: error_text(error)?,
+                error: Some(error_text(error)?),
                 cancel_error: cancelled(format!("cancelled; the attempt had failed: {error}"))?,
                 after: micros(*after),
                 ..Self::default()
             },
             Finish::Failure(error) => Self {
                 kind: 2,
-                error: error_text(error)?,
+                error: Some(error_text(error)?),
                 ..Self::default()
             },
             Finish::Aborted(error) => Self {
                 kind: 3,
-                error: error_text(error)?,
+                error: Some(error_text(error)?),
                 ..Self::default()
             },
             Finish::Released => Self {
@@ -82,10 +81,10 @@ impl End {
             // `Finish` may grow: what this broker does not know yet ends the attempt as a failure.
             unknown => Self {
                 kind: 2,
-                error: error_text(&RunError::new(
+                error: Some(error_text(&RunError::new(
                     ErrorKind::Error,
                     format!("the PostgreSQL broker does not know the end {unknown:?}"),
-                ))?,
+                ))?),
                 ..Self::default()
             },
         })

@@ -82,18 +82,18 @@ pub(crate) fn page(rows: &[Row], limit: usize) -> Outcome<Page> {
     Ok(Page { runs, next })
 }
 
-/// The attempts of a run.
-pub(crate) fn attempts<'a>(schema: &str, id: &'a uuid::Uuid) -> Statement<'a> {
+/// The attempts of these runs, each before the id of its run.
+pub(crate) fn attempts<'a>(schema: &str, ids: &'a Vec<uuid::Uuid>) -> Statement<'a> {
     Statement {
         sql: format!(
-            "SELECT number, consumer, execution, started_at, ended_at, outcome, error FROM {schema}.attempts \
-             WHERE run = $1 \
-             UNION ALL SELECT attempt, consumer, execution, started_at, NULL, 0::smallint, NULL FROM {schema}.runs \
-             WHERE id = $1 AND state IN (2, 3) \
-             UNION ALL SELECT attempt, consumer, execution, started_at, ended_at, (state - 3)::smallint, error \
-             FROM {schema}.finished WHERE id = $1 AND by_attempt ORDER BY 1"
+            "SELECT number, consumer, execution, started_at, ended_at, outcome, error, run FROM {schema}.attempts \
+             WHERE run = ANY ($1) \
+             UNION ALL SELECT attempt, consumer, execution, started_at, NULL, 0::smallint, NULL, id \
+             FROM {schema}.runs WHERE id = ANY ($1) AND state IN (2, 3) \
+             UNION ALL SELECT attempt, consumer, execution, started_at, ended_at, (state - 3)::smallint, error, id \
+             FROM {schema}.finished WHERE id = ANY ($1) AND by_attempt ORDER BY 8, 1"
         ),
-        params: vec![(id, Type::UUID)],
+        params: vec![(ids, Type::UUID_ARRAY)],
         repeat: Repeat::Harmless,
     }
 }

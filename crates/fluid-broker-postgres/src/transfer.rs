@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use fluid_core::{
-    Attempt, AttemptOutcome, BrokerError, BrokerResult, ConsumerId, Event, ExportedRun, HeldKey,
-    JsonText, RunError, RunId, RunState, TaskName, TaskRun,
+    Attempt, BrokerResult, ConsumerId, Event, ExportedRun, HeldKey, JsonText, RunId, TaskName,
 };
 use jiff::Timestamp;
 use serde::Serialize;
@@ -16,6 +15,7 @@ use crate::broker::PostgresBroker;
 use crate::code::{ADOPTABLE, Coded};
 use crate::enqueue::secret_paths;
 use crate::error::{Fault, Outcome};
+use crate::finish::error_text;
 use crate::instant::timestamp;
 use crate::link::{Param, Repeat, Statement};
 use crate::query::{self, read_attempt};
@@ -39,7 +39,7 @@ impl PostgresBroker {
         };
         let runs = self.link().ask(&export(schema, &slice)).await?;
         let ids = self.told(ids(&runs.rows))?;
-        let attempts = self.link().ask(&attempts(schema, &ids)).await?;
+        let attempts = self.link().ask(&query::attempts(schema, &ids)).await?;
         self.told(read_exported(&runs.rows, &attempts.rows))
     }
 
@@ -48,12 +48,7 @@ impl PostgresBroker {
         runs: &[ExportedRun],
         ticks: &BTreeMap<TaskName, Timestamp>,
     ) -> BrokerResult<usize> {
-        if let Some(running) = runs.iter().find(|one| one.run.state == RunState::Running) {
-            return Err(BrokerError::Invalid {
-                broker: self.link().url.clone(),
-                reason: running.still_runs(),
-            });
-        }
+        ExportedRun::check_none_runs(runs, &self.link().url)?;
         let taken = self.told(taken(runs))?;
         let tasks: Vec<&str> = ticks.keys().map(TaskName::as_str).collect();
         let instants: Vec<i64> = ticks.values().copied().map(micros).collect();
@@ -105,22 +100,6 @@ fn export<'a>(schema: &str, slice: &'a Slice) -> Statement<'a> {
             (&slice.limit, Type::INT8),
             (&slice.now, Type::INT8),
         ],
-        repeat: Repeat::Harmless,
-    }
-}
-
-/// The attempts of these runs, each behind the id of its run.
-fn attempts<'a>(schema: &str, ids: &'a Vec<Uuid>) -> Statement<'a> {
-    Statement {
-        sql: format!(
-            "SELECT number, consumer, execution, started_at, ended_at, outcome, error, run FROM {schema}.attempts \
-             WHERE run = ANY ($1) \
-             UNION ALL SELECT attempt, consumer, execution, started_at, NULL, 0::smallint, NULL, id \
-             FROM {schema}.runs WHERE id = ANY ($1) AND state IN (2, 3) \
-             UNION ALL SELECT attempt, consumer, execution, started_at, ended_at, (state - 3)::smallint, error, id \
-             FROM {schema}.finished WHERE id = ANY ($1) AND by_attempt ORDER BY 8, 1"
-        ),
-        params: vec![(ids, Type::UUID_ARRAY)],
         repeat: Repeat::Harmless,
     }
 }
@@ -207,18 +186,10 @@ fn micros(at: Timestamp) -> i64 {
     at.as_microsecond()
 }
 
-fn error_text(error: &RunError) -> Outcome<String> {
-    let text = serde_json::to_string(error);
-    text.map_err(|error| Fault::Unfit(format!("an error can't be written: {error}")))
-}
-
 impl<'a> Taken<'a> {
     fn of(exported: &'a ExportedRun) -> Outcome<Self> {
         let run = &exported.run;
-        let (by_attempt, past) = match exported.attempts.split_last() {
-            Some((last, past)) if ended_with(last, run) => (true, past),
-            _ => (false, exported.attempts.as_slice()),
-        };
+        let (past, told) = exported.past();
         let result = run.result.as_ref().map(JsonText::as_str);
         Ok(Self {
             id: uuid(run.id),
@@ -240,7 +211,7 @@ impl<'a> Taken<'a> {
             due_at: micros(run.due_at),
             started_at: run.started_at.map(micros),
             ended_at: run.ended_at.map(micros),
-            by_attempt,
+            by_attempt: told && run.state.is_terminal(),
             consumer: run.consumer.as_ref().map(ConsumerId::as_str),
             execution: run.execution.as_deref().map(kept),
             ckey: kept(&run.concurrency_key),
@@ -257,40 +228,22 @@ impl<'a> Taken<'a> {
                 .as_ref()
                 .and_then(|held| held.until)
                 .map(micros),
-            attempts: past
-                .iter()
-                .filter_map(|attempt| Past::of(attempt).transpose())
-                .collect::<Outcome<_>>()?,
+            attempts: past.iter().map(Past::of).collect::<Outcome<_>>()?,
         })
     }
 }
 
-/// Whether the run ended with this attempt.
-fn ended_with(last: &Attempt, run: &TaskRun) -> bool {
-    run.state.is_terminal()
-        && last.number == run.attempt
-        && last.ended_at == run.ended_at
-        && last.outcome.code() == run.state.code() - 3
-}
-
 impl<'a> Past<'a> {
-    /// `None` for one that goes on, which its run tells.
-    fn of(attempt: &'a Attempt) -> Outcome<Option<Self>> {
-        let Some(ended_at) = attempt
-            .ended_at
-            .filter(|_| attempt.outcome != AttemptOutcome::Running)
-        else {
-            return Ok(None);
-        };
-        Ok(Some(Self {
+    fn of(attempt: &'a Attempt) -> Outcome<Self> {
+        Ok(Self {
             number: attempt.number,
             outcome: attempt.outcome.code(),
             started_at: micros(attempt.started_at),
-            ended_at: micros(ended_at),
+            ended_at: micros(attempt.ended_at.unwrap_or(attempt.started_at)),
             consumer: attempt.consumer.as_str(),
             execution: attempt.execution.as_deref().map(kept),
             error: attempt.error.as_ref().map(error_text).transpose()?,
-        }))
+        })
     }
 }
 

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fluid_core::{
-    BrokerResult, Enqueued, NewRun, RunFilter, RunId, TaskName, TaskRun, Tick, Ticked, Trigger,
-};
+use fluid_core::{BrokerResult, Enqueued, NewRun, RunFilter, RunId, TaskName, Tick, Ticked};
 use jiff::Timestamp;
 use redis::Value;
 
@@ -97,7 +95,7 @@ impl RedisBroker {
         limit: usize,
     ) -> BrokerResult<Vec<RunId>> {
         let (old, _) = self.find_ended(filter, limit).await?;
-        let again: Vec<NewRun> = old.iter().map(once_more).collect();
+        let again: Vec<NewRun> = old.iter().map(NewRun::once_more).collect();
         self.enqueue_all(&again).await?;
         Ok(again.iter().map(|run| run.id).collect())
     }
@@ -128,17 +126,4 @@ fn ticked(answer: &str) -> Outcome<Ticked> {
         "x" => Ticked::Disabled,
         run => Ticked::Fired(run_id(run)?),
     })
-}
-
-fn once_more(old: &TaskRun) -> NewRun {
-    let mut new = NewRun::new(old.task.clone(), old.params.clone());
-    new.queue = old.queue.clone();
-    new.priority = old.priority;
-    new.trigger = Trigger::Retry;
-    new.parent = old.parent;
-    new.root = old.root;
-    new.retry_of = Some(old.id);
-    new.concurrency_key = old.concurrency_key.clone();
-    new.max_interruptions = old.max_interruptions;
-    new
 }

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use fluid_core::{
-    Attempt, AttemptOutcome, BrokerError, BrokerResult, ExportedRun, HeldKey, RunId, RunState,
-    TaskName, TaskRun,
+    Attempt, AttemptOutcome, BrokerResult, ExportedRun, HeldKey, RunId, TaskName, TaskRun,
 };
 use jiff::Timestamp;
 use redis::{Cmd, Value};
@@ -61,12 +60,7 @@ impl RedisBroker {
         runs: &[ExportedRun],
         ticks: &BTreeMap<TaskName, Timestamp>,
     ) -> BrokerResult<usize> {
-        if let Some(running) = runs.iter().find(|one| one.run.state == RunState::Running) {
-            return Err(BrokerError::Invalid {
-                broker: self.link.url().to_owned(),
-                reason: running.still_runs(),
-            });
-        }
+        ExportedRun::check_none_runs(runs, self.link.url())?;
         let records = self.read(|| runs.iter().map(Record::of).collect::<Outcome<Vec<_>>>())?;
         let none = BTreeMap::new();
         let mut new = 0;
@@ -151,10 +145,7 @@ impl<'a> Record<'a> {
         } else {
             record::letter(run.state)
         };
-        let (past, current) = match exported.attempts.split_last() {
-            Some((last, past)) if belongs_to(last, run) => (past, true),
-            _ => (exported.attempts.as_slice(), false),
-        };
+        let (past, current) = exported.past();
         let ended_waiting = run.state.is_terminal() && !current;
         let started = run.attempt > 0 || run.state.is_terminal();
         Ok(Self {
@@ -208,15 +199,6 @@ impl<'a> Record<'a> {
             .arg(self.past.len())
             .arg(&self.past);
     }
-}
-
-/// Whether an attempt is told by its run itself: it goes on, or the run ended with it.
-fn belongs_to(last: &Attempt, run: &TaskRun) -> bool {
-    last.outcome == AttemptOutcome::Running
-        || (run.state.is_terminal()
-            && last.number == run.attempt
-            && last.ended_at == run.ended_at
-            && !matches!(last.outcome, AttemptOutcome::Released))
 }
 
 /// The second record of a run behind its due time.

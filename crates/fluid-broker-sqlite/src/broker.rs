@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use fluid_core::{
     Attempt, Broker, BrokerError, BrokerResult, Cancelled, ClaimRequest, Claimed, Clock,
     ConsumerId, ConsumerInfo, Enqueued, Event, ExportedRun, Finish, Finished, LeaseRef,
-    LeaseStatus, LogBatch, NewRun, Page, QueueName, Report, RunFilter, RunId, RunState, Settings,
-    Stats, StoredLine, TaskName, TaskRun, Tick, Ticked,
+    LeaseStatus, LogBatch, NewRun, Page, QueueName, Report, RunFilter, RunId, Settings, Stats,
+    StoredLine, TaskName, TaskRun, Tick, Ticked,
 };
 use jiff::Timestamp;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -406,12 +406,7 @@ impl Broker for SqliteBroker {
         runs: Vec<ExportedRun>,
         ticks: BTreeMap<TaskName, Timestamp>,
     ) -> BrokerResult<usize> {
-        if let Some(running) = runs.iter().find(|one| one.run.state == RunState::Running) {
-            return Err(BrokerError::Invalid {
-                broker: self.url.clone(),
-                reason: running.still_runs(),
-            });
-        }
+        ExportedRun::check_none_runs(&runs, &self.url)?;
         let work = move |on: &mut Writing| transfer::import(on, &runs, &ticks);
         self.put(work, Waits::BeforeAnswer).await
     }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::iter;
 
-use fluid_core::{Due, Enqueued, NewRun, Params, RunFilter, RunId, Trigger, Unique};
+use fluid_core::{Due, Enqueued, NewRun, Params, RunFilter, RunId, Unique};
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{OptionalExtension, params_from_iter};
 
@@ -11,7 +11,7 @@ use crate::error::{Fault, Outcome};
 use crate::instant::later;
 use crate::place::{Kind, Lane, state_place};
 use crate::query;
-use crate::record::{Record, run_id};
+use crate::record::run_id;
 use crate::sql::{self, RUNS_TOGETHER};
 use crate::state::{Coded, Stored};
 use crate::store::{Reading, Writing};
@@ -240,21 +240,7 @@ fn keep_key(on: &Writing, task: i64, unique: &Unique, run: RunId) -> Outcome<()>
 pub(crate) fn retry(on: &mut Writing, filter: &RunFilter, limit: usize) -> Outcome<Vec<RunId>> {
     on.counts.write(&on.base.connection)?;
     let old = query::finished(&mut on.base, filter, limit)?;
-    let again: Vec<NewRun> = old.iter().map(once_more).collect();
+    let again: Vec<NewRun> = old.iter().map(|old| NewRun::once_more(&old.run)).collect();
     enqueue(on, &again)?;
     Ok(again.iter().map(|run| run.id).collect())
-}
-
-fn once_more(old: &Record) -> NewRun {
-    let old = &old.run;
-    let mut new = NewRun::new(old.task.clone(), old.params.clone());
-    new.queue = old.queue.clone();
-    new.priority = old.priority;
-    new.trigger = Trigger::Retry;
-    new.parent = old.parent;
-    new.root = old.root;
-    new.retry_of = Some(old.id);
-    new.concurrency_key = old.concurrency_key.clone();
-    new.max_interruptions = old.max_interruptions;
-    new
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use fluid_core::{Broker, ExecutorKind, SharedState, Task, TaskName, child};
 use fluid_exec_local::{InlineExecutor, SubprocessExecutor};
 use fluid_scheduler::{Executors, MemoryBroker, TaskManager};
-use futures_util::FutureExt;
 use tokio::sync::OnceCell;
 
 use crate::config::{Settings, nearest};
@@ -214,27 +213,27 @@ impl Session {
     }
 }
 
-/// Opens a broker. Boxed: whoever opens one waits for little else, and what a connection takes to be made is large.
+/// Opens a broker.
 pub(crate) async fn open(choice: &BrokerChoice) -> Result<Arc<dyn Broker>, Failure> {
     match &choice.url {
         BrokerUrl::Memory => Ok(Arc::new(MemoryBroker::new())),
         #[cfg(feature = "sqlite")]
         BrokerUrl::Sqlite(path) => {
             let options = fluid_broker_sqlite::SqliteOptions::new(path);
-            let opening = fluid_broker_sqlite::SqliteBroker::open(options);
-            Ok(Arc::new(opening.boxed().await?))
+            let broker = fluid_broker_sqlite::SqliteBroker::open(options).await?;
+            Ok(Arc::new(broker))
         }
         #[cfg(feature = "redis")]
         BrokerUrl::Redis(url) => {
             let options = fluid_broker_redis::RedisOptions::from_url(url.expose())?;
-            let opening = fluid_broker_redis::RedisBroker::open(options);
-            Ok(Arc::new(opening.boxed().await?))
+            let broker = fluid_broker_redis::RedisBroker::open(options).await?;
+            Ok(Arc::new(broker))
         }
         #[cfg(feature = "postgres")]
         BrokerUrl::Postgres(url) => {
             let options = fluid_broker_postgres::PostgresOptions::from_url(url.expose())?;
-            let opening = fluid_broker_postgres::PostgresBroker::open(options);
-            Ok(Arc::new(opening.boxed().await?))
+            let broker = fluid_broker_postgres::PostgresBroker::open(options).await?;
+            Ok(Arc::new(broker))
         }
         #[cfg(not(all(feature = "sqlite", feature = "redis", feature = "postgres")))]
         other => Err(Failure::usage(format!(

@@ -445,12 +445,44 @@ impl ExportedRun {
         }
     }
 
-    /// Why [`Broker::import`] refuses a run that is running.
-    pub fn still_runs(&self) -> String {
-        format!(
-            "run {} is running: wait for its end, or stop its consumer and let its lease run out",
-            self.run.id
-        )
+    /// Refuses runs of which one is running, as [`Broker::import`] must.
+    ///
+    /// # Errors
+    /// [`BrokerError::Invalid`] of the broker that should take them over.
+    pub fn check_none_runs(runs: &[Self], broker: &str) -> BrokerResult<()> {
+        let running = runs.iter().find(|one| one.run.state == RunState::Running);
+        running.map_or(Ok(()), |one| {
+            Err(BrokerError::Invalid {
+                broker: broker.to_owned(),
+                reason: format!(
+                    "run {} is running: wait for its end, or stop its consumer and let its lease run out",
+                    one.run.id
+                ),
+            })
+        })
+    }
+
+    /// The attempts before the last one, if the run itself tells the last: it goes on, or the run ended with it.
+    /// Otherwise all of them. And whether the run tells it.
+    pub fn past(&self) -> (&[Attempt], bool) {
+        match self.attempts.split_last() {
+            Some((last, past)) if self.tells(last) => (past, true),
+            _ => (&self.attempts, false),
+        }
+    }
+
+    fn tells(&self, last: &Attempt) -> bool {
+        use AttemptOutcome as A;
+        use RunState as S;
+        let ended_alike = matches!(
+            (self.run.state, last.outcome),
+            (S::Success, A::Success)
+                | (S::Failure, A::Failure)
+                | (S::Aborted, A::Aborted)
+                | (S::Interrupted, A::Interrupted)
+        );
+        let ended_together = last.number == self.run.attempt && last.ended_at == self.run.ended_at;
+        last.outcome == A::Running || (ended_alike && ended_together)
     }
 
     /// Whether its attempt [waits to be adopted](TaskLimits::survives_consumer).

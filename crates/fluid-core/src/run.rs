@@ -117,6 +117,22 @@ impl NewRun {
             max_interruptions: MAX_INTERRUPTIONS,
         }
     }
+
+    /// A finished run once more, as [`Broker::retry`](crate::Broker::retry) enqueues it: due now, under an id of its own
+    /// and without a unique key.
+    pub fn once_more(old: &TaskRun) -> Self {
+        Self {
+            queue: old.queue.clone(),
+            priority: old.priority,
+            trigger: Trigger::Retry,
+            parent: old.parent,
+            root: old.root,
+            retry_of: Some(old.id),
+            concurrency_key: old.concurrency_key.clone(),
+            max_interruptions: old.max_interruptions,
+            ..Self::new(old.task.clone(), old.params.clone())
+        }
+    }
 }
 
 /// How far a running attempt is.

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::exec::listen;
 use crate::args::MoveArgs;
-use crate::detector::{BrokerUrl, Origin};
+use crate::detector::{BrokerChoice, BrokerUrl, Origin};
 use crate::exit::Exit;
 use crate::failure::{Done, Failure};
 use crate::progress::Bar;
@@ -53,15 +53,12 @@ pub(super) async fn transfer(session: &Session, args: &MoveArgs) -> Done {
         named(session, &args.from, "--from")?,
         named(session, &args.to, "--to")?,
     );
-    if from == to {
+    if from.url == to.url {
         return Err(Failure::usage("--from and --to are the same broker"));
     }
-    let choice = |url: &BrokerUrl| crate::detector::BrokerChoice {
-        url: url.clone(),
-        why: String::new(),
-    };
-    let source = open(&choice(&from)).await?;
-    let target = open(&choice(&to)).await?;
+    let source = open(&from).await?;
+    let target = open(&to).await?;
+    let (from, to) = (from.url, to.url);
     check_idle(source.as_ref(), &from).await?;
 
     let mut signals = listen()?;
@@ -93,14 +90,14 @@ pub(super) async fn transfer(session: &Session, args: &MoveArgs) -> Done {
 }
 
 /// The broker that a flag names, which other processes must be able to see.
-fn named(session: &Session, url: &str, flag: &'static str) -> Result<BrokerUrl, Failure> {
-    let url = session.broker_named(url, Origin::Flag(flag))?.url;
-    if url == BrokerUrl::Memory {
+fn named(session: &Session, url: &str, flag: &'static str) -> Result<BrokerChoice, Failure> {
+    let choice = session.broker_named(url, Origin::Flag(flag))?;
+    if choice.url == BrokerUrl::Memory {
         return Err(Failure::usage(format!(
             "{flag} memory: has no runs to keep"
         )));
     }
-    Ok(url)
+    Ok(choice)
 }
 
 /// Fails while anybody works with the broker.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use fluid_core::{Due, Enqueued, NewRun, RunFilter, RunId, TaskRun, Tick, Ticked, Trigger};
+use fluid_core::{Due, Enqueued, NewRun, RunFilter, RunId, TaskRun, Tick, Ticked};
 use jiff::Timestamp;
 
 use super::entry::{Entry, Hold};
@@ -87,22 +87,9 @@ impl Store {
             .map(|entry| &entry.run)
             .filter(|run| run.state.is_terminal() && filter.matches(run))
             .take(limit)
-            .map(once_more)
+            .map(NewRun::once_more)
             .collect();
         self.enqueue(&again, now);
         again.iter().map(|new| new.id).collect()
     }
-}
-
-fn once_more(old: &TaskRun) -> NewRun {
-    let mut new = NewRun::new(old.task.clone(), old.params.clone());
-    new.queue = old.queue.clone();
-    new.priority = old.priority;
-    new.trigger = Trigger::Retry;
-    new.parent = old.parent;
-    new.root = old.root;
-    new.retry_of = Some(old.id);
-    new.concurrency_key = old.concurrency_key.clone();
-    new.max_interruptions = old.max_interruptions;
-    new
 }

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use fluid_core::{
-    AttemptOutcome, BrokerError, BrokerResult, ExportedRun, HeldKey, RunId, RunState, TaskName,
-};
+use fluid_core::{AttemptOutcome, BrokerResult, ExportedRun, HeldKey, RunId, TaskName};
 use jiff::Timestamp;
 
 use super::NAME;
@@ -42,12 +40,7 @@ impl Store {
         ticks: BTreeMap<TaskName, Timestamp>,
         now: Timestamp,
     ) -> BrokerResult<usize> {
-        if let Some(running) = runs.iter().find(|one| one.run.state == RunState::Running) {
-            return Err(BrokerError::Invalid {
-                broker: NAME.to_owned(),
-                reason: running.still_runs(),
-            });
-        }
+        ExportedRun::check_none_runs(&runs, NAME)?;
         for (task, instant) in ticks {
             self.ticks.see(&task, instant, now);
         }

@@ -326,6 +326,7 @@ macro_rules! __broker_cases {
                 an_exported_run_is_imported_as_it_was,
                 runs_are_exported_piece_by_piece,
                 many_runs_that_are_alike_come_back_as_they_were,
+                an_attempt_that_ended_just_before_its_run_stays_what_it_was,
                 an_import_sent_again_changes_nothing,
                 imported_runs_are_claimed_in_their_old_order,
                 an_imported_run_holds_its_key,

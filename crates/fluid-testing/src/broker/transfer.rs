@@ -146,6 +146,19 @@ pub(super) async fn many_runs_that_are_alike_come_back_as_they_were(stage: Stage
     assert_eq!(stage.claim_ids(wish(&["a"])).await.len(), 50);
 }
 
+pub(super) async fn an_attempt_that_ended_just_before_its_run_stays_what_it_was(stage: Stage<'_>) {
+    let run = stage.enqueue_one("a").await;
+    let taken = stage.claim_one("a").await;
+    stage.finish(&taken, retry_in(60, "wobbled")).await;
+    stage.cancel(run).await;
+    let exported = export(&stage).await;
+    assert_eq!(exported[0].run.ended_at, exported[0].attempts[0].ended_at);
+    clear(&stage).await;
+    import(&stage, &exported).await;
+    assert_eq!(export(&stage).await, exported);
+    assert_eq!(stage.outcomes(run).await, [(1, AttemptOutcome::Failure)]);
+}
+
 pub(super) async fn an_import_sent_again_changes_nothing(stage: Stage<'_>) {
     let run = stage.enqueue_one("a").await;
     let exported = export(&stage).await;
