@@ -17,11 +17,13 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("fluid-broker-postgres", &["fluid-core"]),
     ("fluid-exec-local", &["fluid-core"]),
     ("fluid-exec-k8s", &["fluid-core"]),
+    ("fluid-http", &["fluid-core", "fluid-scheduler"]),
     (
         "fluid-cli",
         &[
             "fluid-core",
             "fluid-scheduler",
+            "fluid-http",
             "fluid-broker-sqlite",
             "fluid-broker-redis",
             "fluid-broker-postgres",

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
@@ -326,7 +327,7 @@ impl Default for LogCap {
 }
 
 /// A line of a run's log and where it stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct StoredLine {
     /// Its position, from 1: larger than that of every earlier line of the run.
     pub position: u64,
@@ -512,7 +513,7 @@ pub struct Page {
 }
 
 /// How many runs there are.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Stats {
     /// By task and state.
     pub tasks: BTreeMap<TaskName, BTreeMap<RunState, u64>>,
@@ -533,7 +534,7 @@ impl Stats {
 }
 
 /// What was switched at run time. It survives restarts.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Settings {
     /// Tasks that are not claimed and whose ticks don't fire.
     pub disabled_tasks: Vec<TaskName>,
@@ -542,7 +543,7 @@ pub struct Settings {
 }
 
 /// What a consumer tells of itself, kept while it lives.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ConsumerInfo {
     /// Who it is.
     pub id: ConsumerId,
@@ -569,7 +570,7 @@ pub struct ConsumerInfo {
 }
 
 /// A task as a consumer knows it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConsumerTask {
     /// Its name.
     pub name: TaskName,

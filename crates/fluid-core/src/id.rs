@@ -1,9 +1,11 @@
 //! Identifiers and names, validated once at the edge so that inside nothing is checked twice.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -114,6 +116,19 @@ macro_rules! name {
                 &self.0
             }
         }
+
+        impl JsonSchema for $type {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($type).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({
+                    "description": concat!("The name of a ", $what, ": letters, digits, '_', '-', '.' and ':'"),
+                    "type": "string", "minLength": 1, "maxLength": MAX_NAME,
+                })
+            }
+        }
     };
 }
 
@@ -171,6 +186,19 @@ impl ConsumerId {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RunId(Uuid);
+
+impl JsonSchema for RunId {
+    fn schema_name() -> Cow<'static, str> {
+        "RunId".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "The id of a run: a UUID of version 7, so ids sort by the time of creation",
+            "type": "string", "format": "uuid",
+        })
+    }
+}
 
 impl RunId {
     /// A fresh id, larger than every id that this process made before.

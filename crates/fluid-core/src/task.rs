@@ -28,7 +28,9 @@ use crate::schedule::{MissedTicks, Schedule, ScheduleError};
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// How an attempt is carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum ExecutorKind {
     /// A future on the consumer's runtime.

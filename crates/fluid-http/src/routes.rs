@@ -1,0 +1,22 @@
+//! All routes together.
+
+use axum::Router;
+use axum::response::Redirect;
+use axum::routing::get;
+use fluid_scheduler::TaskManager;
+
+use crate::options::HttpOptions;
+use crate::site::Site;
+use crate::{api, guard, health, ui};
+
+/// The API, the dashboard and the rest, to be served by [`Server`](crate::Server) or mounted in another router.
+pub fn routes(manager: TaskManager, options: HttpOptions) -> Router {
+    let site = Site::new(manager, options);
+    let routes = Router::new()
+        .route("/", get(async || Redirect::temporary("ui/")))
+        .nest("/ui", ui::routes())
+        .nest("/api/v1", api::routes())
+        .merge(health::routes())
+        .with_state(site.clone());
+    guard::around(routes, &site)
+}
