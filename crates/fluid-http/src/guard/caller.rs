@@ -1,0 +1,34 @@
+//! Who asks.
+
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+/// Who asks, as the guard found out before any handler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Caller {
+    /// The name of their token, or what a trusted proxy calls them; `None` where nobody is asked who they are.
+    pub(crate) name: Option<String>,
+    /// Whether they may change anything.
+    pub(crate) may_change: bool,
+}
+
+impl Caller {
+    /// Somebody who was not asked who they are.
+    pub(crate) fn anyone() -> Self {
+        Self {
+            name: None,
+            may_change: true,
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let found = parts.extensions.get().cloned();
+        Ok(found.unwrap_or_else(Self::anyone))
+    }
+}
