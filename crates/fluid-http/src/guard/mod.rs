@@ -8,7 +8,7 @@ use axum::middleware::map_response;
 
 use crate::site::Site;
 
-#[expect(unused_imports, reason = "the pages ask next")]
+#[allow(unused_imports, reason = "the pages ask next")]
 pub(crate) use caller::Caller;
 
 /// Puts the guards around all routes.
