@@ -2,6 +2,7 @@
 //!
 //! Debian's packages are `redis-server` and `redis-sentinel`; certificates are made by `openssl`.
 
+use std::ffi::OsString;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,9 @@ use crate::keeper;
 
 /// How long a server may take to answer. Much less is expected.
 const SOON: Duration = Duration::from_secs(30);
+
+/// Names a program to start instead of `redis-server`, as to test with another version.
+const PROGRAM: &str = "FLUID_TEST_REDIS";
 
 /// How a server is to be.
 #[derive(Debug, Clone, Default)]
@@ -38,7 +42,7 @@ impl RedisOptions {
         self.line(&format!("requirepass {password}"))
     }
 
-    /// Another user, with rules as `ACL SETUSER` takes them: `on >secret ~{fluid}:* &{fluid}:* +@all -@dangerous`.
+    /// Another user, with rules as `ACL SETUSER` takes them: `on >secret resetchannels ~{fluid}:* &{fluid}:* +@all -@dangerous`.
     #[must_use]
     pub fn user(self, name: &str, rules: &str) -> Self {
         self.line(&format!("user {name} {rules}"))
@@ -88,7 +92,7 @@ impl RedisOptions {
 #[derive(Debug)]
 pub struct RedisServer {
     folder: TempDir,
-    program: &'static str,
+    program: OsString,
     port: u16,
     tls: bool,
     password: Option<String>,
@@ -101,7 +105,7 @@ impl RedisServer {
         let port = free_port()?;
         let mut server = Self {
             folder: TempDir::new()?,
-            program: "redis-server",
+            program: std::env::var_os(PROGRAM).unwrap_or_else(|| "redis-server".into()),
             port,
             tls: options.tls,
             password: options.password.clone(),
@@ -138,7 +142,7 @@ impl RedisServer {
         let port = free_port()?;
         let mut server = Self {
             folder: TempDir::new()?,
-            program: "redis-sentinel",
+            program: "redis-sentinel".into(),
             port,
             tls: false,
             password: None,
@@ -201,14 +205,15 @@ impl RedisServer {
             .open(self.folder().join("log"))?;
         let mut command = Command::new("setpriv");
         command
-            .args(["--pdeathsig", "KILL", "--", self.program])
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(&self.program)
             .arg(self.config());
         command
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
         let process = keeper::spawn(command)
-            .with_context(|| format!("starting {}: is it installed?", self.program))?;
+            .with_context(|| format!("starting {}: is it installed?", self.program.display()))?;
         self.process = Some(process);
         self.wait()
     }
@@ -227,11 +232,16 @@ impl RedisServer {
                 .map(Child::try_wait)
                 .transpose()?
                 .flatten();
-            ensure!(ended.is_none(), "{} ended: {}", self.program, self.log());
+            ensure!(
+                ended.is_none(),
+                "{} ended: {}",
+                self.program.display(),
+                self.log()
+            );
             ensure!(
                 Instant::now() < deadline,
                 "{} did not answer: {}",
-                self.program,
+                self.program.display(),
                 self.log()
             );
             std::thread::sleep(Duration::from_millis(10));
@@ -318,8 +328,66 @@ impl RedisServer {
 
     /// Gives this node of a cluster all slots.
     pub fn own_all_slots(&self) -> anyhow::Result<()> {
-        self.cli(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"])?;
+        // ADDSLOTSRANGE is not in 6.2.
+        let slots: Vec<String> = (0..16384).map(|slot| slot.to_string()).collect();
+        let words = ["CLUSTER", "ADDSLOTS"].into_iter();
+        let command: Vec<&str> = words.chain(slots.iter().map(String::as_str)).collect();
+        self.cli(&command)?;
         self.wait_for(&["CLUSTER", "INFO"], "cluster_state:ok")
+    }
+}
+
+/// A cluster of three primaries, each with a replica.
+#[derive(Debug)]
+pub struct RedisCluster {
+    nodes: Vec<RedisServer>,
+}
+
+impl RedisCluster {
+    /// Starts six nodes and joins them.
+    pub fn start() -> anyhow::Result<Self> {
+        let options = RedisOptions::new()
+            .cluster()
+            .line("cluster-node-timeout 5000");
+        let nodes = (0..6)
+            .map(|_| RedisServer::start(&options))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let addresses: Vec<String> = nodes
+            .iter()
+            .map(|node| format!("127.0.0.1:{}", node.port))
+            .collect();
+        let mut join = vec!["--cluster", "create"];
+        join.extend(addresses.iter().map(String::as_str));
+        join.extend(["--cluster-replicas", "1", "--cluster-yes"]);
+        nodes[0].cli(&join)?;
+        for node in &nodes {
+            node.wait_for(&["CLUSTER", "INFO"], "cluster_state:ok")?;
+            if node.info("role")? == "slave" {
+                node.wait_for(&["INFO", "replication"], "master_link_status:up")?;
+            }
+        }
+        Ok(Self { nodes })
+    }
+
+    /// The URL of its first node.
+    pub fn url(&self) -> String {
+        format!("redis+cluster://127.0.0.1:{}", self.nodes[0].port)
+    }
+
+    /// The primary that has this key, which is there, gives its slots to its replica; this returns when it did.
+    pub fn hand_over(&self, key: &str) -> anyhow::Result<()> {
+        let slot = self.nodes[0].cli(&["CLUSTER", "KEYSLOT", key])?;
+        for node in &self.nodes {
+            let keys: u64 = node.cli(&["CLUSTER", "COUNTKEYSINSLOT", &slot])?.parse()?;
+            if keys > 0 && node.info("role")? == "slave" {
+                let answer = node.cli(&["CLUSTER", "FAILOVER"])?;
+                ensure!(answer == "OK", "the replica refuses: {answer}");
+                return node
+                    .wait_for(&["INFO", "replication"], "role:master")
+                    .with_context(|| node.log());
+            }
+        }
+        bail!("no replica has {key}")
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fluid_broker_redis::{RedisBroker, RedisOptions};
 use fluid_core::{Broker, Event, Finished, RunState};
-use fluid_test_servers::redis::{RedisOptions as ServerOptions, RedisServer};
+use fluid_test_servers::redis::{RedisCluster, RedisOptions as ServerOptions, RedisServer};
 
 use crate::stage::{insist, new_runs, open, server, shared, successes, task, wish_for};
 
@@ -157,10 +157,28 @@ async fn a_failover_in_the_middle_loses_no_run_and_does_none_twice() {
             .unwrap();
         (primary, sentinel)
     });
+    works_through_a_change(&broker, || now.send(()).unwrap()).await;
+    let (_primary, _sentinel) = failover.join().unwrap();
+}
+
+/// A node of a cluster hands its slots over to its replica while it is asked.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_that_changes_hands_loses_no_run_and_does_none_twice() {
+    let cluster = RedisCluster::start().unwrap();
+    let options = RedisOptions::from_url(&cluster.url()).unwrap();
+    let broker = RedisBroker::open(options).await.unwrap();
+    works_through_a_change(&broker, || cluster.hand_over("{fluid}:meta").unwrap()).await;
+}
+
+/// Sixty rounds of everything, with a change of servers in the middle; then all that was taken was done, once.
+async fn works_through_a_change(broker: &RedisBroker, change: impl FnOnce()) {
+    let mut change = Some(change);
     let (mut enqueued, mut succeeded) = (BTreeSet::new(), BTreeSet::new());
     for round in 0_usize..60 {
-        if round == 20 {
-            now.send(()).unwrap();
+        if round == 20
+            && let Some(change) = change.take()
+        {
+            change();
         }
         let runs = new_runs("a", [1, 20][round % 2]);
         enqueued.extend(runs.iter().map(|run| run.id));
@@ -175,7 +193,6 @@ async fn a_failover_in_the_middle_loses_no_run_and_does_none_twice() {
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    let (_primary, _sentinel) = failover.join().unwrap();
     loop {
         let claimed = insist(|| broker.claim(wish_for("a", 50))).await.runs;
         if claimed.is_empty() {

@@ -7,7 +7,7 @@ use fluid_test_servers::redis::RedisOptions as ServerOptions;
 use crate::stage::{impatient, server, shared, whole_life};
 
 /// What docs/redis.md tells to give a user.
-const RULES: &str = "on >hunter2 ~{fluid}:* &{fluid}:* +@all -@dangerous -@admin";
+const RULES: &str = "on >hunter2 resetchannels ~{fluid}:* &{fluid}:* +@all -@dangerous -@admin";
 
 async fn opened(url: &str) -> RedisBroker {
     RedisBroker::open(RedisOptions::from_url(url).unwrap())

@@ -17,8 +17,14 @@ const VERSIONS: &str = "/usr/lib/postgresql";
 /// Who runs the server when we are root: `nobody` and its group on Debian.
 const NOBODY: u32 = 65534;
 
-/// A program of the newest version that is installed.
+/// Names a folder of PostgreSQL's programs to take instead, as to test with another version.
+const FOLDER: &str = "FLUID_TEST_POSTGRES";
+
+/// A program of the newest version that is installed, or of the one that the variable names.
 pub(super) fn program(name: &str) -> anyhow::Result<PathBuf> {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        return Ok(Path::new(&folder).join(name));
+    }
     let mut versions: Vec<(u32, PathBuf)> = fs::read_dir(VERSIONS)
         .into_iter()
         .flatten()
