@@ -1,16 +1,20 @@
 //! Figures, each beside the raw ceiling of the same run.
 
 use crate::process::{cargo, run};
+use crate::tools;
 
-/// What to measure.
+/// What is passed on.
 #[derive(clap::Args)]
+#[command(disable_help_flag = true)]
 pub(crate) struct Arguments {
-    /// Passed on to the benchmark: names of the parts to run.
-    parts: Vec<String>,
+    /// `cargo xtask bench --help` has them
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
 }
 
 /// Builds for release and measures.
 pub(crate) fn run_command(arguments: &Arguments) -> anyhow::Result<()> {
+    tools::programs()?;
     run(cargo().args(["build", "--release", "--package", "fluid-cli"]))?;
     let mut bench = cargo();
     bench.args([
@@ -22,5 +26,5 @@ pub(crate) fn run_command(arguments: &Arguments) -> anyhow::Result<()> {
         "bench",
         "--",
     ]);
-    run(bench.args(&arguments.parts))
+    run(bench.args(&arguments.arguments))
 }

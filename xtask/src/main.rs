@@ -25,7 +25,7 @@ enum Command {
     Test(test::Arguments),
     /// Check format, lints, documentation, layers, licences and bans.
     Lint,
-    /// Print the cost of queueing and dispatch beside the raw ceiling of the same run.
+    /// Print the cost of queueing and dispatch beside the raw ceiling of the same run: `cargo xtask bench --help`.
     Bench(bench::Arguments),
     /// Prove that nothing is lost or done twice under disturbances: `cargo xtask chaos --help`.
     Chaos(chaos::Arguments),
