@@ -50,13 +50,19 @@ struct State {
 }
 
 impl State {
-    fn leave(&mut self, chore: Chore) {
+    /// One waits no more. When the outage began, if nobody else waits.
+    fn leave(&mut self, chore: Chore) -> Option<Instant> {
         if let Some(count) = self.waiting.get_mut(&chore) {
             *count -= 1;
             if *count == 0 {
                 self.waiting.remove(&chore);
             }
         }
+        if !self.waiting.is_empty() {
+            return None;
+        }
+        self.told.clear();
+        self.since.take()
     }
 }
 
@@ -81,12 +87,7 @@ impl Outage {
 
     /// A worker got through. When nobody waits any more the outage is over.
     pub(crate) fn ends(&self, chore: Chore) {
-        let mut state = self.state();
-        state.leave(chore);
-        if state.waiting.is_empty()
-            && let Some(since) = state.since.take()
-        {
-            state.told.clear();
+        if let Some(since) = self.state().leave(chore) {
             let after = Duration::from_secs(since.elapsed().as_secs());
             let after = fluid_core::duration::format(after);
             tracing::info!(%after, "the broker works again");
