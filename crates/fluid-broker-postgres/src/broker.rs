@@ -10,6 +10,7 @@ use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
+use crate::doubts::Doubts;
 use crate::error::Fault;
 use crate::link::Link;
 use crate::listener::Listener;
@@ -27,6 +28,7 @@ pub struct PostgresBroker {
     connector: Connector,
     clock: Option<Arc<dyn Clock>>,
     pub(crate) log_cap: LogCap,
+    pub(crate) ends: Doubts,
     events: broadcast::Sender<Event>,
     pub(crate) teller: Arc<Teller>,
     runtime: Handle,
@@ -99,6 +101,7 @@ impl PostgresBroker {
             connector,
             clock: options.clock,
             log_cap: options.log_cap,
+            ends: Doubts::default(),
             events,
             teller: Arc::new(Teller::new()),
             runtime: Handle::current(),

@@ -58,9 +58,11 @@ impl PostgresBroker {
         let ends = self.told(Ends::of(batch))?;
         let news = News::of(reports);
         let now = self.time();
+        let again = self.ends.have_one_of(batch);
+        let asked = self.ends.ask(batch);
         let mut params: Vec<Param<'_>> = vec![
             (&now, Type::INT8),
-            (&false, Type::BOOL),
+            (&again, Type::BOOL),
             (&false, Type::BOOL),
         ];
         params.extend(ends.params());
@@ -68,6 +70,7 @@ impl PostgresBroker {
         let answer = self
             .function("finish", params, Repeat::FlaggedCareful(1, 2))
             .await?;
+        asked.answered();
         let (answers, events) = self.told(finish::read(batch, self.only(&answer)?))?;
         self.tell(events, false);
         Ok(answers)

@@ -55,6 +55,7 @@ mod broker;
 mod calls;
 mod claim;
 mod code;
+mod doubts;
 mod enqueue;
 mod error;
 mod events;

@@ -152,15 +152,14 @@ impl Link {
 
     async fn ask_until(&self, statement: &Statement<'_>, until: Instant) -> Outcome<Answer> {
         let mut params = statement.params.clone();
-        let mut lost: Option<Fault> = None;
+        let mut lost = false;
         let mut conflicts = 0;
         let mut care = statement.repeat.care();
         let mut pause = FIRST_PAUSE;
         loop {
             let fault = match self.ask_once(&statement.sql, &params, until).await {
                 Ok(rows) => {
-                    let again = lost.is_some();
-                    return Ok(Answer { rows, again });
+                    return Ok(Answer { rows, again: lost });
                 }
                 Err(fault) => fault,
             };
@@ -179,14 +178,14 @@ impl Link {
                 if let Some(place) = statement.repeat.flag() {
                     params[place] = (&true, Type::BOOL);
                 }
-                lost = Some(fault);
-            } else if lost.is_none() || !matches!(fault, Fault::Connect(_)) {
+                lost = true;
+            } else if !lost || !matches!(fault, Fault::Connect(_)) {
                 return Err(fault);
             }
             // The server goes away: what became of the call is found out when it is back.
             let next = Instant::now() + spread(pause);
             if next >= until {
-                return Err(lost.unwrap_or(Fault::Silent(self.deadline)));
+                return Err(fault);
             }
             tokio::time::sleep_until(next).await;
             pause = (pause * 2).min(LONGEST_PAUSE);

@@ -49,19 +49,15 @@ impl Listener {
     pub(crate) async fn run(self) {
         let mut pause = FIRST_PAUSE;
         let mut told_deaf = false;
-        let mut told_broken = false;
         loop {
             let mut heard = false;
             match self.listen(&mut heard).await {
                 Ended::Broken(error) => {
                     if heard {
                         pause = FIRST_PAUSE;
-                        told_broken = false;
                     }
-                    if !told_broken {
-                        tracing::warn!(%error, "no notifications from PostgreSQL until it can be reached again");
-                        told_broken = true;
-                    }
+                    // Whoever calls the broker hears it as well, and says it.
+                    tracing::debug!(%error, "no notifications from PostgreSQL until it can be reached again");
                     sleep(pause).await;
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }

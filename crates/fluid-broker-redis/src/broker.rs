@@ -19,6 +19,7 @@ use tokio::sync::broadcast;
 use tokio::task::JoinSet;
 
 use crate::answer;
+use crate::check::SCHEMA;
 use crate::claim::Claims;
 use crate::doubts::Doubts;
 use crate::events::{self, EVENTS};
@@ -64,9 +65,7 @@ impl RedisBroker {
     /// not work out and an ACL that allows too little, [`ReadOnly`](fluid_core::BrokerError::ReadOnly) for a replica, and
     /// [`SchemaTooNew`](fluid_core::BrokerError::SchemaTooNew).
     pub async fn open(options: RedisOptions) -> BrokerResult<Self> {
-        let me = format!("{:x}", LeaseToken::random().as_i64());
-        // What connecting takes is not to be part of every future that opens a broker.
-        let link = Link::open(&options, me).boxed().await?;
+        let (link, _) = connect(&options).await?;
         let (events, _) = broadcast::channel(EVENTS);
         Ok(Self {
             link: Arc::new(link),
@@ -80,6 +79,16 @@ impl RedisBroker {
         })
     }
 
+    /// Marks keys with this build's version where there are none yet. The version that was found, 0 when there was none,
+    /// and the one that they have.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open).
+    pub async fn migrate(options: &RedisOptions) -> BrokerResult<(u32, u32)> {
+        let (_, found) = connect(options).await?;
+        Ok((found, SCHEMA))
+    }
+
     /// Reads an answer; what does not add up is told in the broker's words.
     pub(crate) fn read<T>(&self, read: impl FnOnce() -> Outcome<T>) -> BrokerResult<T> {
         read().map_err(|fault| self.link.error(&fault))
@@ -89,6 +98,12 @@ impl RedisBroker {
     pub(crate) fn tell(&self, said: &str) {
         events::tell(&self.events, said);
     }
+}
+
+async fn connect(options: &RedisOptions) -> BrokerResult<(Link, u32)> {
+    let me = format!("{:x}", LeaseToken::random().as_i64());
+    // What connecting takes is not to be part of every future that opens a broker.
+    Link::open(options, me).boxed().await
 }
 
 #[async_trait]

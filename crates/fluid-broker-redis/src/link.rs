@@ -59,8 +59,8 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Connects and checks what is there.
-    pub(crate) async fn open(options: &RedisOptions, me: String) -> BrokerResult<Self> {
+    /// Connects and checks what is there. Also the version of the key layout that was found, 0 if there was none.
+    pub(crate) async fn open(options: &RedisOptions, me: String) -> BrokerResult<(Self, u32)> {
         let url = options.describe();
         let connector = Connector::new(options).map_err(|fault| fault.to_error(&url, false))?;
         let link = Self {
@@ -76,13 +76,14 @@ impl Link {
             connecting: tokio::sync::Mutex::new(None),
             url,
         };
-        link.begin()
+        let found = link
+            .begin()
             .await
             .map_err(|fault| fault.to_error(&link.url, false))?;
-        Ok(link)
+        Ok((link, found))
     }
 
-    async fn begin(&self) -> Outcome<()> {
+    async fn begin(&self) -> Outcome<u32> {
         // A server that loads its data is waited for; one that can't be reached is told of at once.
         let mut live = self.connection().await?;
         check::advise(&mut live.connection, &self.url).await;
@@ -98,7 +99,7 @@ impl Link {
         let found: String = redis::from_redis_value(found).map_err(redis::RedisError::from)?;
         match found.parse() {
             Ok(version) if version > check::SCHEMA => Err(Fault::TooNew(version)),
-            Ok(_) => Ok(()),
+            Ok(version) => Ok(version),
             Err(_) => Err(Fault::Corrupt(format!(
                 "the key {}meta has the schema {found:?}",
                 self.prefix

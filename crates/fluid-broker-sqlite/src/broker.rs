@@ -75,10 +75,7 @@ impl SqliteBroker {
     /// [`BrokerError::Locked`] after the options' deadline.
     pub async fn open(options: SqliteOptions) -> BrokerResult<Self> {
         let url = options.describe();
-        let path = std::path::absolute(&options.path).map_err(|error| BrokerError::Invalid {
-            broker: url.clone(),
-            reason: format!("{:?} is no path: {error}", options.path),
-        })?;
+        let path = absolute(&options)?;
         let (events, _) = broadcast::channel(EVENTS);
         let (writes, write_jobs) = mpsc::channel(writer::QUEUE);
         let (reads, read_jobs) = mpsc::channel::<ReadJob>(reader::QUEUE);
@@ -228,6 +225,14 @@ impl SqliteBroker {
         let (answer, _work) = answer.await.map_err(|_| self.closed())?;
         answer
     }
+}
+
+/// The file's path, wherever the process goes.
+pub(crate) fn absolute(options: &SqliteOptions) -> BrokerResult<PathBuf> {
+    std::path::absolute(&options.path).map_err(|error| BrokerError::Invalid {
+        broker: options.describe(),
+        reason: format!("{:?} is no path: {error}", options.path),
+    })
 }
 
 fn connect(

@@ -93,6 +93,14 @@ fn open(options: &SqliteOptions, path: &Path, closing: &Arc<AtomicBool>) -> Outc
     Ok(connection)
 }
 
+/// Brings the file to this build's version, and says which it had: 0 when there was nothing in it.
+pub(crate) fn migrate(options: &SqliteOptions, path: &Path) -> Outcome<u32> {
+    let closing = Arc::default();
+    let found = schema::check(&open(options, path, &closing)?)?;
+    writer(options, path, &closing)?;
+    Ok(found)
+}
+
 /// The connection that writes; brings the file to this build's version first.
 pub(crate) fn writer(
     options: &SqliteOptions,

@@ -133,7 +133,9 @@ fn sqlite(error: &rusqlite::Error, broker: String, path: &Path) -> BrokerError {
         }
         ErrorCode::ReadOnly => BrokerError::ReadOnly {
             broker,
-            reason: format!("{path:?} may not be written by this process ({said})"),
+            reason: format!(
+                "{path:?} may not be written by this process ({said}): give it write permission on the file and its directory"
+            ),
         },
         ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => BrokerError::Corrupt {
             broker,

@@ -70,6 +70,7 @@ mod history;
 mod instant;
 mod lease;
 mod logs;
+mod migration;
 mod names;
 mod options;
 mod own_leases;

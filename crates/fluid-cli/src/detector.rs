@@ -1,11 +1,13 @@
 //! Which broker and which executor, and why. A choice is made once, told in one log line and shown by `status`.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use fluid_core::ExecutorKind;
 use serde::Serialize;
 
+use crate::elsewhere;
 use crate::failure::Failure;
 
 /// Where a setting came from, most important first.
@@ -145,8 +147,8 @@ pub(crate) struct BrokerChoice {
 /// The URL of the broker when nobody names one.
 const DEFAULT_URL: &str = "sqlite://fluid.db";
 
-/// Chooses the broker. Relative paths of a flag or variable count from `current`, those of the file and the
-/// default from `file`, the directory of `fluid.toml`, if there is one.
+/// Chooses the broker; its URL may stand [elsewhere](elsewhere::read). Relative paths of a flag or variable count from
+/// `current`, those of the file and the default from `file`, the directory of `fluid.toml`, if there is one.
 ///
 /// # Errors
 /// A usage error when the URL is none or asks for a broker that is not in this build.
@@ -164,8 +166,14 @@ pub(crate) fn broker(
         Origin::Default => "the default".to_owned(),
         origin => format!("{origin} says so"),
     };
-    let url =
-        parse(url, base).map_err(|failure| failure.because(format!("it comes from {origin}")))?;
+    let found = elsewhere::read(url, base).and_then(|found| match found {
+        Cow::Borrowed(url) => parse(url, base),
+        // What stands there may be all secret.
+        Cow::Owned(found) => parse(&found, base).map_err(|_| {
+            Failure::usage(format!("{url} does not hold the URL of a broker")).help(known())
+        }),
+    });
+    let url = found.map_err(|failure| failure.because(format!("it comes from {origin}")))?;
     Ok(BrokerChoice { url, why })
 }
 
@@ -173,7 +181,7 @@ fn parse(url: &str, base: &Path) -> Result<BrokerUrl, Failure> {
     if matches!(url, "memory:" | "memory://" | "memory") {
         return Ok(BrokerUrl::Memory);
     }
-    let known = format!("this build has {}", KNOWN.join(", "));
+    let known = known();
     let scheme = url.split_once(':').map_or("", |(scheme, _)| scheme);
     match scheme {
         _ if cfg!(feature = "redis") && REDIS_SCHEMES.contains(&scheme) => {
@@ -203,10 +211,15 @@ fn parse(url: &str, base: &Path) -> Result<BrokerUrl, Failure> {
     }
 }
 
+fn known() -> String {
+    format!("this build has {}", KNOWN.join(", "))
+}
+
 /// What a URL may begin with that names a Redis.
-const REDIS_SCHEMES: [&str; 6] = [
+const REDIS_SCHEMES: [&str; 7] = [
     "redis",
     "rediss",
+    "redis+unix",
     "redis+sentinel",
     "rediss+sentinel",
     "redis+cluster",

@@ -144,9 +144,6 @@ impl From<BrokerError> for Failure {
             BrokerError::Locked { .. } => {
                 failure.help("try again, or end the process that holds it")
             }
-            BrokerError::ReadOnly { .. } => {
-                failure.help("make the file and its directory writable for this user")
-            }
             _ => failure,
         }
     }

@@ -66,6 +66,7 @@ mod args;
 mod commands;
 mod config;
 mod detector;
+mod elsewhere;
 mod exit;
 mod failure;
 #[cfg(feature = "k8s")]

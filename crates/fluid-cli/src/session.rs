@@ -213,6 +213,32 @@ impl Session {
     }
 }
 
+/// Brings what a broker keeps to this build's version: which version it had, 0 if there was nothing, and has.
+pub(crate) async fn migrate(choice: &BrokerChoice) -> Result<(u32, u32), Failure> {
+    Ok(match &choice.url {
+        #[cfg(feature = "sqlite")]
+        BrokerUrl::Sqlite(path) => {
+            let options = fluid_broker_sqlite::SqliteOptions::new(path);
+            fluid_broker_sqlite::SqliteBroker::migrate(&options).await?
+        }
+        #[cfg(feature = "redis")]
+        BrokerUrl::Redis(url) => {
+            let options = fluid_broker_redis::RedisOptions::from_url(url.expose())?;
+            fluid_broker_redis::RedisBroker::migrate(&options).await?
+        }
+        #[cfg(feature = "postgres")]
+        BrokerUrl::Postgres(url) => {
+            let options = fluid_broker_postgres::PostgresOptions::from_url(url.expose())?;
+            fluid_broker_postgres::PostgresBroker::migrate(&options).await?
+        }
+        other => {
+            return Err(Failure::usage(format!(
+                "broker {other} keeps nothing that has a version"
+            )));
+        }
+    })
+}
+
 /// Opens a broker.
 pub(crate) async fn open(choice: &BrokerChoice) -> Result<Arc<dyn Broker>, Failure> {
     match &choice.url {

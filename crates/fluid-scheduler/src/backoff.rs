@@ -1,47 +1,47 @@
 //! Waiting for a broker that can't do its work at the moment.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fluid_core::{BrokerError, BrokerResult};
-use tokio::time::Instant;
+
+use crate::outage::{Chore, Outage};
 
 const FIRST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// Counts the failures of one kind of work and says so once when it begins and once when it is over.
+/// Counts the failures of one kind of work, and has the outage told.
 #[derive(Debug)]
 pub(crate) struct Backoff {
-    what: &'static str,
+    chore: Chore,
+    outage: Arc<Outage>,
     delay: Duration,
-    failing_since: Option<Instant>,
+    failing: bool,
 }
 
 impl Backoff {
-    pub(crate) fn new(what: &'static str) -> Self {
+    pub(crate) fn new(chore: Chore, outage: &Arc<Outage>) -> Self {
         Self {
-            what,
+            chore,
+            outage: outage.clone(),
             delay: FIRST,
-            failing_since: None,
+            failing: false,
         }
     }
 
-    /// Notes that the work went through.
+    /// Notes that the work went through, or that there is none.
     pub(crate) fn succeeded(&mut self) {
-        if let Some(since) = self.failing_since.take() {
-            let after =
-                fluid_core::duration::format(Duration::from_secs(since.elapsed().as_secs()));
-            tracing::info!(work = self.what, %after, "the broker works again");
+        if std::mem::take(&mut self.failing) {
+            self.outage.ends(self.chore);
             self.delay = FIRST;
         }
     }
 
     /// Notes a failure; how long to wait before the next try.
     pub(crate) fn failed(&mut self, error: &BrokerError) -> Duration {
-        if self.failing_since.is_none() {
-            self.failing_since = Some(Instant::now());
-            tracing::warn!(work = self.what, %error, "waiting for the broker");
-        }
+        let began = !std::mem::replace(&mut self.failing, true);
+        self.outage.goes_on(self.chore, began, error);
         let delay = self.delay;
         self.delay = (delay * 2).min(LONGEST);
         delay
@@ -60,11 +60,21 @@ impl Backoff {
                     let delay = self.failed(&error);
                     tokio::time::sleep(delay).await;
                 }
-                Err(error) => {
-                    tracing::error!(work = self.what, %error, "gave up");
-                    return;
-                }
+                Err(error) => return self.give_up(&error),
             }
+        }
+    }
+
+    /// Says that work is left undone for good.
+    pub(crate) fn give_up(&self, error: &BrokerError) {
+        tracing::error!(work = %self.chore, %error, "gave up");
+    }
+}
+
+impl Drop for Backoff {
+    fn drop(&mut self) {
+        if self.failing {
+            self.outage.is_left(self.chore);
         }
     }
 }

@@ -13,6 +13,8 @@ mod execute;
 mod executors;
 mod manager;
 mod memory;
+mod outage;
+mod output;
 mod reporter;
 mod scheduler;
 mod why;

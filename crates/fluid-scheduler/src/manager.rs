@@ -15,6 +15,8 @@ use serde_json::Value;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
+use crate::outage::Outage;
+
 /// How often a wait looks at a run although no event said that it changed.
 const WAIT_POLL: Duration = Duration::from_secs(1);
 
@@ -172,6 +174,7 @@ impl TaskManagerBuilder {
             broker,
             tasks,
             state: Arc::new(self.state),
+            outage: Arc::default(),
         })))
     }
 }
@@ -201,6 +204,7 @@ struct Inner {
     broker: Arc<dyn Broker>,
     tasks: BTreeMap<TaskName, Arc<Task>>,
     state: Arc<SharedState>,
+    outage: Arc<Outage>,
 }
 
 impl fmt::Debug for TaskManager {
@@ -237,6 +241,11 @@ impl TaskManager {
     /// The values shared with task functions.
     pub fn state(&self) -> &Arc<SharedState> {
         &self.0.state
+    }
+
+    /// What those who work on the broker know of its failures.
+    pub(crate) fn outage(&self) -> &Arc<Outage> {
+        &self.0.outage
     }
 
     /// Events of the broker from now on. They are hints: any may be lost.

@@ -1,14 +1,16 @@
 //! Stores what running attempts tell: output, progress, where they run and why they don't yet.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fluid_core::{AttemptEvent, AttemptNews, Broker, LeaseRef, LogBatch, Report};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::backoff::Backoff;
+use crate::outage::{Chore, Outage};
+use crate::output::Output;
 
 /// How many pieces of news are stored in one go.
 const BATCH: usize = 1024;
@@ -36,16 +38,29 @@ impl LastReports {
 }
 
 /// Stores news until every sender is gone. Nothing is dropped while the broker can't be reached: the channel
-/// fills up and whoever prints has to wait.
+/// fills up and whoever prints has to wait. [`Output`] says what becomes of output while the broker is full.
 ///
 /// The news of an attempt that flushes are left in `last`, except for its output.
 pub(crate) async fn report(
     broker: &dyn Broker,
     mut news: mpsc::Receiver<AttemptEvent>,
     last: &LastReports,
+    outage: &Arc<Outage>,
 ) {
+    let mut output = Output::new(outage);
     let mut batch = Vec::with_capacity(BATCH);
-    while news.recv_many(&mut batch, BATCH).await > 0 {
+    loop {
+        let received = tokio::select! {
+            biased;
+            received = news.recv_many(&mut batch, BATCH) => received,
+            () = output.notices_due() => {
+                output.store(broker, Vec::new()).await;
+                continue;
+            }
+        };
+        if received == 0 {
+            break;
+        }
         let deadline = Instant::now() + LINGER;
         while batch.len() < BATCH && batch.iter().all(can_wait) {
             let room = BATCH - batch.len();
@@ -54,15 +69,36 @@ pub(crate) async fn report(
                 _ => break,
             }
         }
-        store(broker, &mut batch, last).await;
+        let news = sort(&mut batch, last);
+        if !news.logs.is_empty() {
+            output.store(broker, news.logs).await;
+        }
+        if !news.reports.is_empty() {
+            Backoff::new(Chore::Progress, outage)
+                .until_done(|| broker.report(news.reports.clone()))
+                .await;
+        }
+        for done in news.flushes {
+            // The attempt may have been dropped meanwhile.
+            let _ = done.send(());
+        }
     }
+    output.end(broker).await;
+}
+
+/// A batch of news by what is done with it.
+struct News {
+    logs: Vec<LogBatch>,
+    reports: Vec<Report>,
+    /// Who waits for all of this to be stored.
+    flushes: Vec<oneshot::Sender<()>>,
 }
 
 fn can_wait(event: &AttemptEvent) -> bool {
     !matches!(event.what, AttemptNews::Flush(_))
 }
 
-async fn store(broker: &dyn Broker, batch: &mut Vec<AttemptEvent>, last: &LastReports) {
+fn sort(batch: &mut Vec<AttemptEvent>, last: &LastReports) -> News {
     let mut logs: HashMap<LeaseRef, LogBatch> = HashMap::new();
     let mut reports: HashMap<LeaseRef, Report> = HashMap::new();
     let mut flushes = Vec::new();
@@ -92,23 +128,10 @@ async fn store(broker: &dyn Broker, batch: &mut Vec<AttemptEvent>, last: &LastRe
             }
         }
     }
-    let logs: Vec<_> = logs.into_values().collect();
-    if !logs.is_empty() {
-        let what = "storing output";
-        Backoff::new(what)
-            .until_done(|| broker.append_logs(logs.clone()))
-            .await;
-    }
-    let reports: Vec<_> = reports.into_values().collect();
-    if !reports.is_empty() {
-        let what = "storing progress";
-        Backoff::new(what)
-            .until_done(|| broker.report(reports.clone()))
-            .await;
-    }
-    for done in flushes {
-        // The attempt may have been dropped meanwhile.
-        let _ = done.send(());
+    News {
+        logs: logs.into_values().collect(),
+        reports: reports.into_values().collect(),
+        flushes,
     }
 }
 

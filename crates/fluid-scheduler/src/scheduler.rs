@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
 use crate::manager::{TaskManager, new_run_of};
+use crate::outage::Chore;
 
 /// A tick that is noticed later than this counts as missed, and the task's policy says what to do about it.
 const LATE: SignedDuration = SignedDuration::from_secs(60);
@@ -73,7 +74,7 @@ impl TaskScheduler {
 
     async fn fire(&self) -> BrokerResult<()> {
         let broker = self.manager.broker();
-        let mut backoff = Backoff::new("firing schedules");
+        let mut backoff = Backoff::new(Chore::Ticks, self.manager.outage());
         let mut cursors = loop {
             match self.begin().await {
                 Ok(cursors) => break cursors,
@@ -142,7 +143,7 @@ impl TaskScheduler {
             return std::future::pending().await;
         };
         let broker = self.manager.broker();
-        let mut backoff = Backoff::new("deleting old runs");
+        let mut backoff = Backoff::new(Chore::Retention, self.manager.outage());
         loop {
             match purge_once(self.manager.broker().as_ref(), retention).await {
                 Ok(PURGE_BATCH) => {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fluid_core::{ConsumerId, RunId, RunState, TaskName};
+use fluid_core::{ConsumerId, QueueName, RunId, RunState, TaskName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +83,8 @@ pub enum What {
         lane: Arc<str>,
         /// Who claimed it.
         consumer: ConsumerId,
+        /// When that was asked for.
+        asked: u64,
     },
     /// A lease was extended.
     Held {
@@ -164,6 +166,15 @@ pub enum What {
         /// Which.
         process: Arc<str>,
         /// From when on it was stopped.
+        from: u64,
+    },
+    /// A queue was paused, or a task disabled, and no longer is from now on.
+    Off {
+        /// The queue.
+        queue: Option<QueueName>,
+        /// The task.
+        task: Option<TaskName>,
+        /// From when on it was.
         from: u64,
     },
     /// Something that only makes a trace complete.

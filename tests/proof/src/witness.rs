@@ -90,6 +90,7 @@ impl Around for Witness {
 
     async fn claim(&self, broker: &dyn Broker, request: ClaimRequest) -> BrokerResult<Claimed> {
         let consumer = request.consumer.clone();
+        let asked = self.ledger.now();
         let claimed = broker.claim(request).await?;
         for (run, token) in &claimed.runs {
             let lease = LeaseRef {
@@ -103,6 +104,7 @@ impl Around for Witness {
                 task: run.task.clone(),
                 lane: run.concurrency_key.clone(),
                 consumer: consumer.clone(),
+                asked,
             });
         }
         Ok(claimed)

@@ -1,6 +1,8 @@
 //! What happens to the processes while they work.
 
+use fluid_core::{Broker, BrokerResult, QueueName, TaskName};
 use fluid_proof::{Dice, LEASE, Ledger, What};
+use fluid_scheduler::MemoryBroker;
 use tokio::time::sleep;
 
 use crate::slot::{Slot, World};
@@ -9,6 +11,10 @@ use crate::slot::{Slot, World};
 const DISTURBANCES: std::ops::RangeInclusive<u64> = 15..=35;
 /// How long a process is held up: from next to nothing to more than three leases.
 const HELD_MILLIS: std::ops::RangeInclusive<u64> = 100..=7000;
+/// How long a queue is paused or a task disabled.
+const OFF_MILLIS: std::ops::RangeInclusive<u64> = 100..=5000;
+/// Tasks that may be disabled. A tick of a disabled task is seen without a run, and would have to be told apart.
+const SWITCHED: [&str; 4] = ["instant", "work", "narrow", "parent"];
 
 /// Disturbs the processes for a while; what was wrong with those that were told to stop.
 pub(crate) async fn disturb(
@@ -22,14 +28,14 @@ pub(crate) async fn disturb(
         let place = dice.index(slots.len());
         let slot = &mut slots[place];
         match dice.number(0..=99) {
-            0..35 => {
+            0..33 => {
                 slot.kill().await;
                 if dice.percent(30) {
                     sleep(dice.millis(0..=3000)).await;
                 }
                 slot.start(world)?;
             }
-            35..75 => {
+            33..68 => {
                 if let Some(gate) = slot.hold(true) {
                     let lasting = dice.millis(HELD_MILLIS);
                     let ledger = Ledger::new("disturbance", world.sink.clone());
@@ -41,12 +47,13 @@ pub(crate) async fn disturb(
                     });
                 }
             }
-            75..90 => {
+            68..80 => {
                 // One that is held up would not hear of it.
                 slot.hold(false);
                 wrong.extend(slot.stop().await.err());
                 slot.start(world)?;
             }
+            80..92 => switch_off(world, dice).await?,
             _ => {
                 world.sky.set_outage(true);
                 let lease = u64::try_from(LEASE.as_millis()).unwrap_or(0);
@@ -56,6 +63,54 @@ pub(crate) async fn disturb(
         }
     }
     Ok(wrong)
+}
+
+/// Pauses the queue, or disables a task without a schedule, and lets it go on a while later.
+async fn switch_off(world: &World, dice: &mut Dice) -> anyhow::Result<()> {
+    let broker = world.broker.clone();
+    let (queue, task) = if dice.percent(50) {
+        (Some(QueueName::default()), None)
+    } else {
+        (None, Some(TaskName::parse(dice.one_of(&SWITCHED))?))
+    };
+    let off = broker.settings().await?;
+    let is_off = queue
+        .as_ref()
+        .is_some_and(|it| off.paused_queues.contains(it))
+        || task
+            .as_ref()
+            .is_some_and(|it| off.disabled_tasks.contains(it));
+    if is_off {
+        return Ok(());
+    }
+    switch(&broker, queue.as_ref(), task.as_ref(), true).await?;
+    let ledger = Ledger::new("disturbance", world.sink.clone());
+    let (lasting, from) = (dice.millis(OFF_MILLIS), ledger.now());
+    tokio::spawn(async move {
+        sleep(lasting).await;
+        ledger.note(What::Off {
+            queue: queue.clone(),
+            task: task.clone(),
+            from,
+        });
+        switch(&broker, queue.as_ref(), task.as_ref(), false).await
+    });
+    Ok(())
+}
+
+async fn switch(
+    broker: &MemoryBroker,
+    queue: Option<&QueueName>,
+    task: Option<&TaskName>,
+    off: bool,
+) -> BrokerResult<()> {
+    if let Some(queue) = queue {
+        broker.set_queue_paused(queue.clone(), off).await?;
+    }
+    if let Some(task) = task {
+        broker.set_task_enabled(task.clone(), !off).await?;
+    }
+    Ok(())
 }
 
 /// How far the clock of the process in each place is ahead, in milliseconds: not at all, or up to two leases, or up

@@ -43,7 +43,7 @@ struct Arguments {
     #[arg(long, requires = "seed")]
     trace: bool,
 
-    /// With --seed: break the broker first: fencing, ticks or loss
+    /// With --seed: break the broker first: fencing, ticks, loss or switches
     #[arg(long, requires = "seed")]
     sabotage: Option<Sabotage>,
 }

@@ -133,7 +133,23 @@ fn attempts_that_overlap_by_the_history() {
 #[test]
 fn attempts_that_overlap_by_what_their_consumers_know() {
     sees(Promise::AttemptsInOrder, |history| {
-        let run = find(history, |run| run.attempts.len() > 1).run.id;
+        // Its first two attempts were claimed by somebody who heard of it, and the second one was held after that.
+        let noted = |wanted: u32, held: bool, run: RunId| {
+            history.ledger.iter().any(|entry| match &entry.what {
+                What::Claimed {
+                    run: of, attempt, ..
+                } => !held && (*of, *attempt) == (run, wanted),
+                What::Ended {
+                    run: of,
+                    attempt,
+                    asked,
+                    ..
+                } => held && (*of, *attempt) == (run, wanted) && *asked < entry.at,
+                _ => false,
+            })
+        };
+        let both = |run: RunId| noted(1, false, run) && noted(2, false, run) && noted(2, true, run);
+        let run = history.runs.keys().copied().find(|run| both(*run)).unwrap();
         let last = history.ledger.last().unwrap().at;
         history.ledger.push(Entry {
             by: Arc::from("test"),

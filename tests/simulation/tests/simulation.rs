@@ -65,6 +65,11 @@ fn a_broker_that_fires_ticks_again_is_caught() {
 }
 
 #[test]
+fn a_broker_that_ignores_what_is_switched_off_is_caught() {
+    assert!(caught(Sabotage::Switches, Promise::OffIsOff) >= 10);
+}
+
+#[test]
 fn a_broker_that_forgets_runs_is_caught() {
     assert_eq!(caught(Sabotage::Loss, Promise::NothingLost), 20);
 }

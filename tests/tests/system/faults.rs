@@ -17,13 +17,13 @@ command = ["sh", "-c", "echo $FLUID_RUN_ID >> done"]
 "#;
 
 /// A small disk of its own, gone when dropped.
-struct SmallDisk(std::path::PathBuf);
+pub(crate) struct SmallDisk(std::path::PathBuf);
 
 impl SmallDisk {
-    fn mount(folder: &Path) -> Self {
+    pub(crate) fn mount(folder: &Path, size: &str) -> Self {
         std::fs::create_dir(folder).unwrap();
         let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
+            .args(["-t", "tmpfs", "-o", size, "tmpfs"])
             .arg(folder)
             .status();
         assert!(
@@ -33,13 +33,13 @@ impl SmallDisk {
         Self(folder.to_owned())
     }
 
-    fn fill(&self) {
+    pub(crate) fn fill(&self) {
         let filler = vec![0_u8; 4096];
         let mut file = std::fs::File::create(self.0.join("filler")).unwrap();
         while std::io::Write::write_all(&mut file, &filler).is_ok() {}
     }
 
-    fn make_room(&self) {
+    pub(crate) fn make_room(&self) {
         std::fs::remove_file(self.0.join("filler")).unwrap();
     }
 }
@@ -60,7 +60,7 @@ fn complaint(place: &Workplace, arguments: &[&str], code: i32) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_is_said_and_the_consumer_goes_on_when_there_is_room() {
     let place = Workplace::new(FLUID_TOML);
-    let disk = SmallDisk::mount(&place.path().join("disk"));
+    let disk = SmallDisk::mount(&place.path().join("disk"), "size=1m");
     let consumer = Process::start(&mut place.fluid(&["serve"]));
     place.run(&["enqueue", "note", "--wait"]);
     disk.fill();

@@ -9,6 +9,7 @@
 mod faults;
 mod kill;
 mod limits;
+mod outages;
 mod pipeline;
 mod schedulers;
 mod secrets;

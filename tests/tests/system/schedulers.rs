@@ -84,7 +84,7 @@ async fn ten_schedulers_fire_each_of_200_ticks_once_although_a_clock_is_90_s_off
     }
 
     let mut by_tick: BTreeMap<i64, usize> = BTreeMap::new();
-    let all = crate::seen::runs(&brokers[0], &[]).await;
+    let all = crate::seen::runs(&*brokers[0], &[]).await;
     for run in &all {
         *by_tick
             .entry(run.due_at.duration_since(start).as_secs())

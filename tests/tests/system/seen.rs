@@ -1,4 +1,4 @@
-//! The broker file seen from outside the processes that work on it.
+//! A broker seen from outside the processes that work on it.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,7 +13,7 @@ pub(crate) async fn open(path: &Path) -> SqliteBroker {
 }
 
 /// All runs in one of these states.
-pub(crate) async fn runs(broker: &SqliteBroker, states: &[RunState]) -> Vec<TaskRun> {
+pub(crate) async fn runs(broker: &dyn Broker, states: &[RunState]) -> Vec<TaskRun> {
     let filter = RunFilter {
         states: states.to_vec(),
         ..RunFilter::default()
@@ -23,7 +23,7 @@ pub(crate) async fn runs(broker: &SqliteBroker, states: &[RunState]) -> Vec<Task
 
 /// Waits until something about the broker is so; an event says when to look again.
 pub(crate) async fn until<T>(
-    broker: &SqliteBroker,
+    broker: &dyn Broker,
     what: &str,
     mut is_so: impl AsyncFnMut() -> Option<T>,
 ) -> T {
@@ -47,7 +47,7 @@ pub(crate) async fn until<T>(
 }
 
 /// Waits until this many runs are finished.
-pub(crate) async fn until_finished(broker: &SqliteBroker, count: usize) {
+pub(crate) async fn until_finished(broker: &dyn Broker, count: usize) {
     until(broker, &format!("{count} runs are finished"), async || {
         let stats = broker.stats().await.unwrap();
         let finished: u64 = RunState::ALL

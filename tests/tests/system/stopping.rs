@@ -53,7 +53,7 @@ async fn a_consumer_that_stops_gives_back_what_its_last_claims_bring() {
         waiting = stats.count(RunState::Queued);
         assert_eq!(waiting + stats.count(RunState::Success), RUNS);
     }
-    let runs = crate::seen::runs(&broker, &[]).await;
+    let runs = crate::seen::runs(&*broker, &[]).await;
     let given_back: u32 = runs.iter().map(|run| run.attempt.saturating_sub(1)).sum();
     println!("{stops} stops; {given_back} times a run was claimed and given back");
     assert!(stops > 5 && given_back > 0);

@@ -7,6 +7,7 @@ use fluid_core::{
     AttemptOutcome, Broker, Cancelled, Enqueued, ErrorKind, Finish, Finished, LogBatch, LogLine,
     LogStream, RunError, RunFilter, RunState, Tick, Ticked, Unique,
 };
+use fluid_test_servers::postgres::{Postgres, PostgresOptions as Server};
 
 use crate::proxy::Proxy;
 use crate::stage::{fresh_schema, lease, new_run, new_runs, server, success, task, wish_for};
@@ -118,6 +119,35 @@ async fn an_end_whose_answer_was_lost_is_written_once() {
     }
     // Who was answered and asks once more has lost the lease.
     assert_eq!(broker.finish(batch).await.unwrap(), [Finished::Lost; 5]);
+}
+
+#[tokio::test]
+async fn an_end_that_is_sent_again_because_its_answer_was_lost_is_answered_as_the_first_time() {
+    let server = Postgres::start(&Server::new()).unwrap();
+    let proxy = Proxy::start(server.port()).await;
+    let options = PostgresOptions::from_url(&proxy.url("postgres")).unwrap();
+    let options = options.call_deadline(Duration::from_secs(2));
+    let broker = PostgresBroker::open(options).await.unwrap();
+    broker.enqueue(new_runs("a", 2)).await.unwrap();
+    let claimed = broker.claim(wish_for("a", 2)).await.unwrap().runs;
+    let retry = Finish::Retry {
+        after: Duration::ZERO,
+        error: failed(),
+    };
+    let ends: Vec<_> = claimed.iter().map(lease).zip([success(), retry]).collect();
+    // It is written, and nobody hears of it before the call is given up.
+    proxy.lose_next_answer();
+    proxy.refuse(true);
+    let error = broker.finish(ends.clone()).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    assert_eq!(proxy.lost(), 1);
+    proxy.refuse(false);
+    let states = [RunState::Success, RunState::Queued];
+    // The batch may have grown meanwhile, and comes before.
+    let finished = broker.finish(ends.clone()).await.unwrap();
+    assert_eq!(finished, states.map(Finished::Written));
+    // Now it was answered.
+    assert_eq!(broker.finish(ends).await.unwrap(), [Finished::Lost; 2]);
 }
 
 #[tokio::test]

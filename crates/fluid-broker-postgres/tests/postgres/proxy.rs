@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,6 +22,7 @@ pub(crate) struct Proxy {
 struct Orders {
     next: AtomicU8,
     lost: AtomicU32,
+    refuse: AtomicBool,
 }
 
 impl Orders {
@@ -47,6 +48,9 @@ impl Proxy {
             let orders = Arc::clone(&orders);
             tokio::spawn(async move {
                 while let Ok((client, _)) = listener.accept().await {
+                    if orders.refuse.load(Ordering::SeqCst) {
+                        continue;
+                    }
                     let orders = Arc::clone(&orders);
                     tokio::spawn(async move {
                         if let Ok(server) = TcpStream::connect(("127.0.0.1", server)).await {
@@ -75,6 +79,11 @@ impl Proxy {
     /// What is asked next does not reach the server.
     pub(crate) fn lose_next_request(&self) {
         self.orders.next.store(LOSE_REQUEST, Ordering::SeqCst);
+    }
+
+    /// Nobody who comes from now on gets through, or everybody does.
+    pub(crate) fn refuse(&self, refuse: bool) {
+        self.orders.refuse.store(refuse, Ordering::SeqCst);
     }
 
     /// How often something was lost.

@@ -1,7 +1,4 @@
--- ARGV[4]: the schema version to begin with. Answers: the version of what is there.
+-- ARGV[4]: the schema version to begin with. Answers: the version of what was there, 0 if nothing was.
 local version = call('HGET', P .. 'meta', 'schema')
-if not version then
-  version = ARGV[4]
-  call('HSET', P .. 'meta', 'schema', version)
-end
-return version
+if not version then call('HSET', P .. 'meta', 'schema', ARGV[4]) end
+return version or '0'

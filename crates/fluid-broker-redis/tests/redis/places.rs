@@ -92,3 +92,12 @@ async fn a_socket_and_another_database_will_do() {
     whole_life(&opened(&format!("{}/5", server.url())).await).await;
     assert_ne!(server.cli(&["-n", "5", "DBSIZE"]).unwrap(), "0");
 }
+
+#[tokio::test]
+async fn a_migration_says_which_version_was_there() {
+    let server = server(&ServerOptions::new());
+    let options = RedisOptions::from_url(&server.url()).unwrap();
+    assert_eq!(RedisBroker::migrate(&options).await.unwrap(), (0, 1));
+    assert_eq!(RedisBroker::migrate(&options).await.unwrap(), (1, 1));
+    opened(&server.url()).await;
+}

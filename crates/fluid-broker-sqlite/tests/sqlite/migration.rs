@@ -54,6 +54,20 @@ fn schema(folder: &Folder) -> Vec<String> {
 }
 
 #[tokio::test]
+async fn a_migration_says_which_version_was_there() {
+    let migrate = async |folder: &Folder| {
+        let options = SqliteOptions::new(folder.file());
+        SqliteBroker::migrate(&options).await.unwrap()
+    };
+    let (old, empty) = (old_file(), Folder::new());
+    for (folder, found) in [(&old, 1), (&empty, 0)] {
+        assert_eq!(migrate(folder).await, (found, 2));
+        assert_eq!(migrate(folder).await, (2, 2));
+        assert_eq!(version(folder), 2);
+    }
+}
+
+#[tokio::test]
 async fn a_file_of_version_1_is_upgraded_with_all_its_runs() {
     let folder = old_file();
     assert_eq!(version(&folder), 1);

@@ -84,6 +84,7 @@ pub(crate) fn command_for<'a>(
         ("runs", RUNS_HELP),
         ("ls", LS_HELP),
         ("status", STATUS_HELP),
+        ("move", MOVE_HELP),
     ] {
         command = command.mut_subcommand(action, |c| c.after_help(after.replace("NAME", name)));
     }
@@ -217,6 +218,14 @@ const LS_HELP: &str = "\
 Examples:
   NAME ls --tag images
   NAME ls --output json | jq -r '.[].name'";
+
+const MOVE_HELP: &str = "\
+Consumers of the first broker must have stopped. Other users of the machine can see a password in an argument: let \
+env: or file: name the place where the URL stands.
+
+Examples:
+  NAME move --from sqlite://fluid.db --to postgres://db.example/app
+  NAME move --from env:OLD_URL --to file:/run/secrets/broker-url";
 
 const STATUS_HELP: &str = "\
 Examples:

@@ -51,7 +51,7 @@ pub(crate) struct GlobalArgs {
         hide_env_values = true
     )]
     pub(crate) config: Option<PathBuf>,
-    /// Where runs are kept: sqlite://FILE, redis://HOST, postgres://HOST/DATABASE, or memory: for one process [default: sqlite://fluid.db]
+    /// Where runs are kept: sqlite://FILE, redis://HOST, postgres://HOST/DATABASE, or memory: for one process; env:NAME or file:PATH where the URL stands, for other users can see a password in an argument [default: sqlite://fluid.db]
     #[arg(
         long,
         global = true,

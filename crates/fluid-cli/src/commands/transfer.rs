@@ -15,7 +15,7 @@ use crate::detector::{BrokerChoice, BrokerUrl, Origin};
 use crate::exit::Exit;
 use crate::failure::{Done, Failure};
 use crate::progress::Bar;
-use crate::session::{Session, open};
+use crate::session::{Session, migrate as bring_up, open};
 
 /// Runs that go over in one call.
 const RUNS: usize = 200;
@@ -24,15 +24,18 @@ const LINES: usize = 2000;
 
 pub(super) async fn migrate(session: &Session) -> Done {
     let choice = session.broker_choice()?;
-    let broker = session.shared_manager().await?.broker();
-    broker.now().await?;
+    let (from, to) = bring_up(&choice).await?;
     let url = choice.url.to_string();
     if session.output.is_json() {
-        session.output.json(&json!({ "broker": url }))?;
-    } else {
         session
             .output
-            .line(&format!("broker {url} is up to date"))?;
+            .json(&json!({ "broker": url, "from": from, "to": to }))?;
+    } else {
+        session.output.line(&match from {
+            0 => format!("broker {url} was empty and got version {to}"),
+            from if from == to => format!("broker {url} has version {to}: there was nothing to do"),
+            from => format!("broker {url} went from version {from} to {to}"),
+        })?;
     }
     Ok(Exit::Done)
 }

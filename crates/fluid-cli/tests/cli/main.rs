@@ -17,6 +17,7 @@ mod moving;
 mod params;
 mod place;
 mod precedence;
+mod refusals;
 mod screen;
 mod servers;
 mod serving;

@@ -32,13 +32,22 @@ const MOVE: [&str; 5] = [
 
 /// All that the two brokers know must be the same; runs by their ids.
 pub(crate) fn story(place: &Place, broker: &str) -> Vec<Value> {
-    let list = place.json(&["runs", "list", "--limit", "100", "--broker", broker]);
+    story_with(place, broker, &[])
+}
+
+/// The same with these environment variables.
+pub(crate) fn story_with(place: &Place, broker: &str, env: &[(&str, &str)]) -> Vec<Value> {
+    let call = |args: &[&str]| {
+        let args = [args, &["--broker", broker, "--output", "json"]].concat();
+        let said = place.call(&args, env, "");
+        assert_eq!(said.code, 0, "{said}");
+        said.out
+    };
+    let list: Value = serde_json::from_str(&call(&["runs", "list", "--limit", "100"])).unwrap();
     let runs = list["runs"].as_array().unwrap();
     let of = |run: &Value| {
         let id = run["id"].as_str().unwrap();
-        let shown = place.json(&["runs", "show", id, "--broker", broker]);
-        let log = place.fluid(&["runs", "logs", id, "--broker", broker]);
-        json!([shown, log.out])
+        json!([call(&["runs", "show", id]), call(&["runs", "logs", id])])
     };
     runs.iter().map(of).collect()
 }
@@ -97,11 +106,15 @@ fn runs_with_their_output_and_settings_move_to_another_broker() {
 #[test]
 fn a_move_that_makes_no_sense_is_refused() {
     let place = Place::new(TASKS);
+    place.write("password", "hunter2");
     let mut said = String::new();
     for (from, to) in [
         ("sqlite://a.db", "sqlite://a.db"),
         ("memory:", "sqlite://a.db"),
         ("sqlite://a.db", "mysql://me:hunter2@db"),
+        ("sqlite://a.db", "env:NOT_SET"),
+        ("file:nowhere", "sqlite://a.db"),
+        ("file:password", "sqlite://a.db"),
     ] {
         let refused = place.fluid(&["move", "--from", from, "--to", to]);
         assert!(!refused.err.contains("hunter2"), "{refused}");
@@ -113,6 +126,14 @@ fn a_move_that_makes_no_sense_is_refused() {
     error: "mysql://[redacted]@db" is not the URL of a broker
       because: it comes from --to
       help: this build has sqlite://FILE, redis://HOST, postgres://HOST/DATABASE, memory:; such as sqlite://fluid.db
+    error: the variable "NOT_SET" is not set
+      because: it comes from --to
+    error: [place]/nowhere can't be read
+      because: No such file or directory (os error 2)
+      because: it comes from --from
+    error: file:password does not hold the URL of a broker
+      because: it comes from --from
+      help: this build has sqlite://FILE, redis://HOST, postgres://HOST/DATABASE, memory:
     "#);
 }
 
@@ -121,8 +142,13 @@ fn a_broker_is_brought_to_this_version() {
     let place = Place::new(TASKS);
     assert_told!(place, place.fluid(&["migrate"]), @r"
     $ fluid-cli migrate
-    broker sqlite://[place]/fluid.db is up to date
+    broker sqlite://[place]/fluid.db was empty and got version 2
     [0]
     ");
     assert!(place.path().join("fluid.db").is_file());
+    assert_told!(place, place.fluid(&["migrate"]), @r"
+    $ fluid-cli migrate
+    broker sqlite://[place]/fluid.db has version 2: there was nothing to do
+    [0]
+    ");
 }

@@ -5,9 +5,10 @@ use fluid_test_servers::redis::{RedisOptions, RedisServer};
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::moving::{TASKS, story};
+use crate::moving::{TASKS, story, story_with};
 use crate::place::{Place, Said};
 use crate::serving::Process;
+use crate::terminal::Terminal;
 
 const PASSWORD: &str = "hunter2";
 
@@ -45,6 +46,9 @@ fn works_on(url: &str, shown: &str) {
     );
     assert_eq!(call(&["enqueue", "flaky", "--wait"]).code, 0);
     assert_eq!(call(&["enqueue", "broken", "--wait"]).code, 1);
+    let migrated = call(&["migrate", "--output", "json"]);
+    let migrated: serde_json::Value = serde_json::from_str(&migrated.out).unwrap();
+    assert_eq!((&migrated["from"], &migrated["to"]), (&json!(1), &json!(1)));
     let status = call(&["status", "--output", "json"]);
     let status: serde_json::Value = serde_json::from_str(&status.out).unwrap();
     assert!(
@@ -70,6 +74,62 @@ fn tasks_run_on_redis() {
 fn tasks_run_on_postgres() {
     let server = postgres();
     works_on(&server.url("postgres"), "postgres://");
+}
+
+#[test]
+fn tasks_run_on_a_redis_that_has_only_a_socket() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("redis.sock");
+    let socket = socket.to_str().unwrap();
+    let line = format!("unixsocket {socket}");
+    let options = RedisOptions::new().password(PASSWORD).line(&line);
+    let _server = RedisServer::start(&options).unwrap();
+    let url = format!("redis+unix://:{PASSWORD}@{socket}");
+    works_on(&url, "redis+unix://");
+}
+
+/// A server that throws keys away is warned of wherever fluid works on it, and one that does not is not.
+#[test]
+fn a_redis_that_may_evict_runs_is_warned_of() {
+    for (policy, warned) in [
+        ("noeviction", false),
+        ("allkeys-lru", true),
+        ("volatile-ttl", true),
+    ] {
+        let server = RedisServer::start(&RedisOptions::new().memory(1 << 30, policy)).unwrap();
+        let place = Place::new(TASKS);
+        let env = [("FLUID_BROKER_URL", server.url())];
+        let is_warned = |said: &str| {
+            let told = |line: &str| line.contains("WARN") && line.contains("noeviction");
+            said.lines().filter(|line| told(line)).count() == 1
+        };
+        let env = env.each_ref().map(|(name, url)| (*name, url.as_str()));
+        let status = place.call(&["status"], &env, "");
+        assert_eq!(
+            (status.code, is_warned(&status.err)),
+            (0, warned),
+            "{status}"
+        );
+
+        let serve = |args: &[&str]| {
+            let mut serve = place.command(args);
+            serve.envs(env).env("NO_COLOR", "1");
+            serve
+        };
+        let mut serving = Process::start(serve(&["serve"]));
+        serving.until("serves as");
+        let (code, said) = serving.stop();
+        assert_eq!((code, is_warned(&said)), (0, warned), "{said}");
+
+        let terminal = Terminal::start(serve(&["serve"]));
+        let shown = terminal.until("the banner", |screen| screen.contains("serves as"));
+        // A line of the log is longer than the terminal is wide.
+        assert_eq!(
+            shown.contains("WARN") && shown.contains(policy),
+            warned,
+            "{shown}"
+        );
+    }
 }
 
 #[test]
@@ -112,12 +172,21 @@ fn runs_move_from_broker_to_broker_and_stay_what_they_were() {
 
     let before = story(&place, "sqlite://fluid.db");
     assert_eq!(before.len(), 7);
-    let (redis, postgres) = (url(&redis), postgres.url("postgres"));
-    let way = ["sqlite://fluid.db", &redis, &postgres, "sqlite://back.db"];
+    // Passwords are in no argument.
+    place.write("redis-url", url(&redis) + "\n");
+    let env = [("POSTGRES_URL", postgres.url("postgres"))];
+    let env = env.each_ref().map(|(name, url)| (*name, url.as_str()));
+    let way = [
+        "sqlite://fluid.db",
+        "file:redis-url",
+        "env:POSTGRES_URL",
+        "sqlite://back.db",
+    ];
     for step in way.windows(2) {
-        let said = place.fluid(&[
+        let args = [
             "move", "--from", step[0], "--to", step[1], "--output", "json",
-        ]);
+        ];
+        let said = place.call(&args, &env, "");
         assert_eq!(said.code, 0, "{said}");
         let moved: serde_json::Value = serde_json::from_str(&said.out).unwrap();
         assert_eq!(
@@ -129,7 +198,8 @@ fn runs_move_from_broker_to_broker_and_stay_what_they_were() {
             !said.out.contains(PASSWORD) && !said.err.contains(PASSWORD),
             "{said}"
         );
-        assert_eq!(story(&place, step[1]), before, "on the way to {}", step[1]);
+        let there = story_with(&place, step[1], &env);
+        assert_eq!(there, before, "on the way to {}", step[1]);
     }
     let status = place.json(&["status", "--broker", "sqlite://back.db"]);
     assert_eq!(status["disabled_tasks"], json!(["nightly"]));

@@ -32,6 +32,13 @@ impl Work<'_> {
             self.until_idle(Instant::now() + config.grace + STUBBORN, false)
                 .await?;
         }
+        match self.active.len() {
+            0 => {}
+            runs => tracing::warn!(
+                runs,
+                "stopped without having written how runs ended; others take them when their leases run out"
+            ),
+        }
         Ok(())
     }
 

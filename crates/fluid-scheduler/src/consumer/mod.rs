@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fluid_core::{
-    BrokerResult, ConsumerId, ConsumerInfo, ConsumerTask, DEFAULT_LEASE, QueueName, Task,
-    TaskLimits,
+    AttemptEvent, BrokerResult, ConsumerId, ConsumerInfo, ConsumerTask, DEFAULT_LEASE, QueueName,
+    Task, TaskLimits,
 };
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -26,6 +26,8 @@ use crate::reporter;
 
 /// How many pieces of news from attempts may wait to be stored before whoever prints has to wait.
 const NEWS: usize = 4096;
+/// How long a consumer that has no more runs waits for what they printed to be stored.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// How a consumer works.
 #[derive(Debug, Clone)]
@@ -141,12 +143,31 @@ impl TaskConsumer {
         };
         let (result, (), (), (), ()) = tokio::join!(
             work,
-            reporter::report(&**self.manager.broker(), received, &last),
+            self.report(received, &last, &over),
             self.renew(&active, &over),
             self.be_present(&active, &draining, &over),
             self.sweep(&over),
         );
         result
+    }
+
+    /// Stores what attempts tell. A broker that is away is waited for while the consumer works, and not for ever after.
+    async fn report(
+        &self,
+        news: mpsc::Receiver<AttemptEvent>,
+        last: &reporter::LastReports,
+        over: &CancellationToken,
+    ) {
+        let given_up = async {
+            over.cancelled().await;
+            tokio::time::sleep(LAST_WORDS).await;
+        };
+        let manager = &self.manager;
+        tokio::select! {
+            biased;
+            () = reporter::report(&**manager.broker(), news, last, manager.outage()) => {}
+            () = given_up => tracing::warn!("stopped without having stored all that was printed"),
+        }
     }
 
     fn info(&self, running: usize, draining: bool) -> ConsumerInfo {

@@ -11,6 +11,7 @@ use super::TaskConsumer;
 use super::active::ActiveRuns;
 use crate::attempt::StopReason;
 use crate::backoff::Backoff;
+use crate::outage::Chore;
 
 /// How soon after another process changed something the running runs are looked at, and how often at most.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -22,7 +23,7 @@ impl TaskConsumer {
         let broker = self.manager.broker();
         let every = self.config.lease / 3;
         let mut events = broker.subscribe();
-        let mut backoff = Backoff::new("renewing leases");
+        let mut backoff = Backoff::new(Chore::Leases, self.manager.outage());
         let mut renew_at = Instant::now() + every;
         let mut looked_at = Instant::now();
         let mut look_at: Option<Instant> = None;
@@ -34,6 +35,7 @@ impl TaskConsumer {
                     renew_at = Instant::now() + every;
                     let leases = active.leases();
                     if leases.is_empty() {
+                        backoff.succeeded();
                         continue;
                     }
                     match broker.extend(leases.clone(), self.config.lease).await {

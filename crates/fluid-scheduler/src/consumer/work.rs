@@ -28,6 +28,7 @@ use super::{TaskConsumer, stored};
 use crate::attempt::{Plan, carry_out};
 use crate::backoff::Backoff;
 use crate::manager::TaskManager;
+use crate::outage::Chore;
 use crate::reporter::LastReports;
 
 /// An attempt that ended and what to write of it; `None` when its lease was lost.
@@ -91,8 +92,8 @@ impl TaskConsumer {
             deaf: false,
             look_at: Instant::now(),
             rest_until: None,
-            claims: Backoff::new("claiming runs"),
-            finishes: Backoff::new("writing results"),
+            claims: Backoff::new(Chore::Claims, self.manager.outage()),
+            finishes: Backoff::new(Chore::Ends, self.manager.outage()),
         };
         while !stop.is_cancelled() {
             work.finish();

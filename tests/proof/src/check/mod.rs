@@ -7,6 +7,7 @@ mod limits;
 mod lost;
 mod refused;
 mod seen;
+mod switches;
 mod ticks;
 
 use std::fmt;
@@ -29,6 +30,8 @@ pub enum Promise {
     AttemptsInOrder,
     /// No more runs of a task are running than it allows, and none beside another of its unique key.
     LimitsKept,
+    /// Nothing is claimed from a paused queue, and no run of a disabled task.
+    OffIsOff,
     /// Each due instant of a schedule gives one run.
     TicksOnce,
     /// A write that was refused left no trace.
@@ -39,12 +42,13 @@ pub enum Promise {
 
 impl Promise {
     /// Every promise.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::NothingLost,
         Self::OneEnd,
         Self::EndsStand,
         Self::AttemptsInOrder,
         Self::LimitsKept,
+        Self::OffIsOff,
         Self::TicksOnce,
         Self::RefusedIsRefused,
         Self::GoesOn,
@@ -59,6 +63,7 @@ impl fmt::Display for Promise {
             Self::EndsStand => "acknowledged ends stand",
             Self::AttemptsInOrder => "attempts in order",
             Self::LimitsKept => "limits and keys are kept",
+            Self::OffIsOff => "what is off is not claimed",
             Self::TicksOnce => "each tick once",
             Self::RefusedIsRefused => "refused writes leave no trace",
             Self::GoesOn => "work goes on",
@@ -119,6 +124,7 @@ pub fn check(history: &History) -> Verdict {
         ends::check,
         attempts::check,
         limits::check,
+        switches::check,
         ticks::check,
         refused::check,
     ] {

@@ -2,6 +2,7 @@
 
 mod fencing;
 mod loss;
+mod switches;
 mod ticks;
 
 use std::str::FromStr;
@@ -22,11 +23,13 @@ pub enum Sabotage {
     Ticks,
     /// Some runs are acknowledged and forgotten.
     Loss,
+    /// Paused queues and disabled tasks are claimed from.
+    Switches,
 }
 
 impl Sabotage {
     /// Every way.
-    pub const ALL: [Self; 3] = [Self::Fencing, Self::Ticks, Self::Loss];
+    pub const ALL: [Self; 4] = [Self::Fencing, Self::Ticks, Self::Loss, Self::Switches];
 
     /// The word used on the command line.
     pub fn as_str(self) -> &'static str {
@@ -34,6 +37,7 @@ impl Sabotage {
             Self::Fencing => "fencing",
             Self::Ticks => "ticks",
             Self::Loss => "loss",
+            Self::Switches => "switches",
         }
     }
 
@@ -43,6 +47,7 @@ impl Sabotage {
             Self::Fencing => Wrapped::of(broker, fencing::Unfenced::new(tokens)),
             Self::Ticks => Wrapped::of(broker, ticks::TicksAgain),
             Self::Loss => Wrapped::of(broker, loss::Forgetful::default()),
+            Self::Switches => Wrapped::of(broker, switches::AlwaysOn::default()),
         }
     }
 }
@@ -53,6 +58,6 @@ impl FromStr for Sabotage {
         Self::ALL
             .into_iter()
             .find(|sabotage| sabotage.as_str() == word)
-            .ok_or_else(|| format!("{word:?} is no sabotage: use fencing, ticks or loss"))
+            .ok_or_else(|| format!("{word:?} is no sabotage: use fencing, ticks, loss or switches"))
     }
 }
