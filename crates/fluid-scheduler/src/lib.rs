@@ -8,6 +8,7 @@
 
 mod attempt;
 mod backoff;
+mod bulk;
 mod consumer;
 mod execute;
 mod executors;
@@ -17,6 +18,7 @@ mod reporter;
 mod scheduler;
 mod why;
 
+pub use bulk::{CancelledMany, Matching};
 pub use consumer::{ConsumerConfig, TaskConsumer};
 pub use executors::Executors;
 pub use manager::{ManagerError, QueueError, TaskManager, TaskManagerBuilder, WaitError};
