@@ -23,7 +23,6 @@
 //! | `/healthz`, `/readyz` | whether the process lives, and whether its broker answers |
 
 mod api;
-#[allow(dead_code, reason = "the lists ask next")]
 mod filter;
 mod guard;
 mod health;

@@ -10,6 +10,7 @@ mod attempt;
 mod backoff;
 mod bulk;
 mod consumer;
+mod details;
 mod execute;
 mod executors;
 mod manager;
@@ -20,6 +21,7 @@ mod why;
 
 pub use bulk::{CancelledMany, Matching};
 pub use consumer::{ConsumerConfig, TaskConsumer};
+pub use details::RunDetails;
 pub use executors::Executors;
 pub use manager::{ManagerError, QueueError, TaskManager, TaskManagerBuilder, WaitError};
 pub use memory::MemoryBroker;
