@@ -22,6 +22,7 @@
 //! | `/tasks…` | the routes of aio-fluid, as it answers them |
 //! | `/healthz`, `/readyz` | whether the process lives, and whether its broker answers |
 
+mod aio;
 mod api;
 mod filter;
 mod guard;

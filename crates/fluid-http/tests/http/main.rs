@@ -6,5 +6,7 @@
     reason = "tests"
 )]
 
+mod aio;
 mod api;
+mod python;
 mod served;
