@@ -401,6 +401,24 @@ pub struct RunFilter {
 }
 
 impl RunFilter {
+    /// Of these runs, those that are finished; `None` when the states asked for are all of unfinished runs.
+    pub fn finished(self) -> Option<Self> {
+        self.in_states(RunState::is_terminal)
+    }
+
+    /// Of these runs, those that are not finished; `None` when the states asked for are all of finished runs.
+    pub fn unfinished(self) -> Option<Self> {
+        self.in_states(|state| !state.is_terminal())
+    }
+
+    fn in_states(mut self, wanted: impl Fn(RunState) -> bool) -> Option<Self> {
+        if self.states.is_empty() {
+            self.states = RunState::ALL.to_vec();
+        }
+        self.states.retain(|state| wanted(*state));
+        (!self.states.is_empty()).then_some(self)
+    }
+
     /// Whether a run passes; what brokers do in their own language must agree.
     pub fn matches(&self, run: &TaskRun) -> bool {
         fn any<T: PartialEq>(wanted: &[T], value: &T) -> bool {

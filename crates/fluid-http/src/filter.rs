@@ -1,11 +1,14 @@
 //! Which runs, as a query string says it: the same words in the API and in the dashboard's addresses.
 
+use std::borrow::Cow;
+
 use fluid_core::{QueueName, RunFilter, RunId, RunState, TaskName, duration};
 use jiff::Timestamp;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// `task`, `state` and `queue` may be said several times: any of them. What is given must all hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(crate) struct FilterQuery {
     /// Runs of this task.
@@ -25,9 +28,11 @@ pub(crate) struct FilterQuery {
     pub(crate) root: Option<RunId>,
     /// Enqueued at or after this: an instant, or how long ago.
     #[serde(deserialize_with = "moment", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Moment>")]
     pub(crate) since: Option<Moment>,
     /// Enqueued before this: an instant, or how long ago.
     #[serde(deserialize_with = "moment", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Moment>")]
     pub(crate) until: Option<Moment>,
 }
 
@@ -35,6 +40,24 @@ pub(crate) struct FilterQuery {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub(crate) struct Moment(String);
+
+impl JsonSchema for Moment {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Moment".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "anyOf": [{ "format": "date-time" }, { "pattern": "^[0-9]{1,4}(s|m|h|d)$" }],
+            "examples": ["2026-01-31T12:00:00Z", "1h"],
+        })
+    }
+}
 
 impl Moment {
     fn at(&self, now: Timestamp) -> Option<Timestamp> {

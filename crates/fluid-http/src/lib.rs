@@ -22,8 +22,8 @@
 //! | `/tasks…` | the routes of aio-fluid, as it answers them |
 //! | `/healthz`, `/readyz` | whether the process lives, and whether its broker answers |
 
+mod aio;
 mod api;
-#[allow(dead_code, reason = "the lists ask next")]
 mod filter;
 mod guard;
 mod health;

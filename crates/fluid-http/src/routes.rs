@@ -7,7 +7,7 @@ use fluid_scheduler::TaskManager;
 
 use crate::options::HttpOptions;
 use crate::site::Site;
-use crate::{api, guard, health, ui};
+use crate::{aio, api, guard, health, ui};
 
 /// The API, the dashboard and the rest, to be served by [`Server`](crate::Server) or mounted in another router.
 pub fn routes(manager: TaskManager, options: HttpOptions) -> Router {
@@ -16,6 +16,7 @@ pub fn routes(manager: TaskManager, options: HttpOptions) -> Router {
         .route("/", get(async || Redirect::temporary("ui/")))
         .nest("/ui", ui::routes())
         .nest("/api/v1", api::routes())
+        .merge(aio::routes())
         .merge(health::routes())
         .with_state(site.clone());
     guard::around(routes, &site)

@@ -8,7 +8,9 @@
 
 mod attempt;
 mod backoff;
+mod bulk;
 mod consumer;
+mod details;
 mod execute;
 mod executors;
 mod manager;
@@ -19,7 +21,9 @@ mod reporter;
 mod scheduler;
 mod why;
 
+pub use bulk::{CancelledMany, Matching};
 pub use consumer::{ConsumerConfig, TaskConsumer};
+pub use details::RunDetails;
 pub use executors::Executors;
 pub use manager::{ManagerError, QueueError, TaskManager, TaskManagerBuilder, WaitError};
 pub use memory::MemoryBroker;

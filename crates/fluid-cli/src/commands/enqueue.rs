@@ -15,7 +15,7 @@ use super::follow::{LogReader, exit_of, failed, news, painted, print_result};
 use crate::args::{EnqueueArgs, TaskCall, read_all, read_one, read_params};
 use crate::exit::Exit;
 use crate::failure::{Done, Failure};
-use crate::output::{RunJson, style};
+use crate::output::style;
 use crate::progress::Bar;
 use crate::run_ref::short;
 use crate::session::Session;
@@ -125,7 +125,7 @@ async fn wait(
     bar.end();
     let record = record?;
     if session.output.is_json() {
-        session.output.json(&RunJson::of(&record))?;
+        session.output.json(&record)?;
         return Ok(exit_of(&record));
     }
     let what = format!("run {run} of {}", task.name);

@@ -17,7 +17,7 @@ use super::follow::{exit_of, failed, print_result};
 use crate::args::{ExecArgs, TaskCall, read_params};
 use crate::exit::Exit;
 use crate::failure::{Done, Failure};
-use crate::output::{RunJson, style};
+use crate::output::style;
 use crate::progress::Bar;
 use crate::session::Session;
 use crate::signals::Signals;
@@ -66,7 +66,7 @@ pub(super) async fn exec(session: Arc<Session>, call: &TaskCall) -> Done {
         }
     };
     if session.output.is_json() {
-        session.output.json(&RunJson::of(&run))?;
+        session.output.json(&run)?;
     } else {
         print_result(&session, &run)?;
     }

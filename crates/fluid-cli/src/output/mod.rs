@@ -1,7 +1,6 @@
 //! What commands print: tables for people, JSON for programs.
 
 mod moment;
-mod run_json;
 pub(crate) mod style;
 mod table;
 
@@ -13,7 +12,6 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 
 pub(crate) use moment::{ago, instant, lasted, relative, time_of};
-pub(crate) use run_json::RunJson;
 pub(crate) use table::Table;
 
 /// How results are written to standard output.

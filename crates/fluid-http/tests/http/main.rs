@@ -1,4 +1,12 @@
 //! The routes, asked as a client asks them: over a real socket.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
+mod aio;
+mod api;
+mod python;
 mod served;
-mod thin;

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use fluid_core::{Task, TaskContext, TaskError};
+use fluid_core::{ExecutorKind, Task, TaskContext, TaskError};
+use fluid_exec_local::InlineExecutor;
 use fluid_http::{HttpOptions, Server, routes};
-use fluid_scheduler::{MemoryBroker, TaskManager};
+use fluid_scheduler::{ConsumerConfig, Executors, MemoryBroker, TaskConsumer, TaskManager};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub(crate) struct Served {
@@ -17,12 +18,19 @@ pub(crate) struct Served {
 /// Serves one task, `hello`, on a broker in memory.
 pub(crate) async fn served() -> Served {
     let hello = Task::function("hello", async |_: TaskContext| Ok::<_, TaskError>("hi")).unwrap();
+    serving([hello]).await
+}
+
+/// Serves these tasks on a broker in memory, below `/fluid` of somebody's own router too.
+pub(crate) async fn serving(tasks: impl IntoIterator<Item = Task>) -> Served {
     let manager = TaskManager::builder()
         .broker(Arc::new(MemoryBroker::new()))
-        .task(hello)
+        .tasks(tasks)
         .build()
         .unwrap();
     let app = routes(manager.clone(), HttpOptions::default());
+    let below = routes(manager.clone(), HttpOptions::default());
+    let app = app.nest("/fluid", below);
     let server = Server::bind(([127, 0, 0, 1], 0).into(), app).await.unwrap();
     let address = server.address().unwrap();
     let stop = CancellationToken::new();
@@ -37,5 +45,16 @@ pub(crate) async fn served() -> Served {
 impl Served {
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
+    }
+
+    /// Carries out what is queued, until it is dropped.
+    pub(crate) fn consume(&self) -> DropGuard {
+        let executors = Executors::new(ExecutorKind::Inline).with(Arc::new(InlineExecutor));
+        let config = ConsumerConfig::default();
+        let consumer = TaskConsumer::new(self.manager.clone(), executors, config);
+        let stop = CancellationToken::new();
+        let stopped = stop.clone();
+        tokio::spawn(async move { consumer.run(stopped).await });
+        stop.drop_guard()
     }
 }

@@ -6,6 +6,7 @@
     reason = "tests"
 )]
 
+mod bulk;
 mod consumer;
 mod instant;
 mod lost;

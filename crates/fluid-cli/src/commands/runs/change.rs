@@ -11,9 +11,6 @@ use crate::failure::{Done, Failure};
 use crate::run_ref::find;
 use crate::session::Session;
 
-/// How many runs are deleted in one call of the broker.
-const BATCH: usize = 1000;
-
 pub(super) async fn cancel(session: &Session, text: &str) -> Done {
     let manager = session.shared_manager().await?;
     let run = find(manager.broker().as_ref(), text).await?.id;
@@ -59,7 +56,7 @@ pub(super) async fn retry(session: &Session, args: &RetryArgs) -> Done {
         }
         None => filter(&args.filter),
     };
-    let runs = broker.retry(filter, args.limit).await?;
+    let runs = manager.retry_matching(&filter, args.limit).await?;
     if session.output.is_json() {
         session.output.json(&json!({ "runs": runs }))?;
     } else {
@@ -88,14 +85,7 @@ pub(super) async fn purge(session: &Session, args: &PurgeArgs) -> Done {
                 .unwrap_or(Timestamp::MIN),
         );
     }
-    let mut deleted = 0;
-    loop {
-        let batch = broker.purge(filter.clone(), BATCH).await?;
-        deleted += batch;
-        if batch < BATCH {
-            break;
-        }
-    }
+    let deleted = manager.purge_matching(&filter, usize::MAX).await?;
     if session.output.is_json() {
         session.output.json(&json!({ "deleted": deleted }))?;
     } else {

@@ -9,7 +9,7 @@ use super::filter;
 use crate::args::ListArgs;
 use crate::exit::Exit;
 use crate::failure::Done;
-use crate::output::{RunJson, Table, lasted, relative, style};
+use crate::output::{Table, lasted, relative, style};
 use crate::run_ref::{find, short};
 use crate::session::Session;
 
@@ -19,7 +19,7 @@ const SHOWN: usize = 60;
 /// A page of runs as JSON.
 #[derive(Serialize)]
 struct Page<'a> {
-    runs: Vec<RunJson<'a>>,
+    runs: &'a [TaskRun],
     /// What to give to `--before` for the next page.
     next: Option<RunId>,
 }
@@ -36,7 +36,7 @@ pub(super) async fn list(session: &Session, args: &ListArgs) -> Done {
         .await?;
     if session.output.is_json() {
         session.output.json(&Page {
-            runs: page.runs.iter().map(RunJson::of).collect(),
+            runs: &page.runs,
             next: page.next,
         })?;
         return Ok(Exit::Done);

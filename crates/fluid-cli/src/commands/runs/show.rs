@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::list::took;
 use crate::exit::Exit;
 use crate::failure::{Done, Failure};
-use crate::output::{RunJson, Table, instant, lasted, relative, style, time_of};
+use crate::output::{Table, instant, lasted, relative, style, time_of};
 use crate::run_ref::find;
 use crate::session::Session;
 
@@ -18,6 +18,10 @@ pub(super) async fn show(session: &Session, text: &str) -> Done {
     let manager = session.shared_manager().await?;
     let broker = manager.broker();
     let run = find(broker.as_ref(), text).await?;
+    if session.output.is_json() {
+        session.output.json(&manager.details(run).await?)?;
+        return Ok(Exit::Done);
+    }
     let attempts = broker.attempts(run.id).await?;
     let filter = RunFilter {
         parent: Some(run.id),
@@ -25,15 +29,6 @@ pub(super) async fn show(session: &Session, text: &str) -> Done {
     };
     let children = broker.list(filter, None, CHILDREN).await?.runs;
     let why = manager.why_waiting(&run).await?;
-    if session.output.is_json() {
-        session.output.json(&RunJson {
-            run: &run,
-            why_waiting: why,
-            attempts: Some(attempts),
-            children: Some(children.iter().map(|child| child.id).collect()),
-        })?;
-        return Ok(Exit::Done);
-    }
     let now = broker.now().await?;
     let output = session.output;
     for (name, value) in facts(&run, why, now) {

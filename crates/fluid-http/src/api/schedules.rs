@@ -1,0 +1,74 @@
+//! `/schedules`.
+
+use axum::Json;
+use axum::extract::State;
+use fluid_core::{MissedTicks, Schedule, TaskName};
+use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::Problem;
+use crate::site::Site;
+
+/// A tick that nobody fired for so long counts as missed, as the scheduler counts it.
+const LATE: SignedDuration = SignedDuration::from_secs(60);
+
+/// When a task runs by itself.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ScheduleView {
+    /// The task.
+    task: TaskName,
+    /// Its schedule in words.
+    schedule: String,
+    /// Whether it ticks: its task is enabled.
+    enabled: bool,
+    /// The next tick.
+    next: Option<Timestamp>,
+    /// The latest tick that a scheduler fired or saw; `null` before the first.
+    last: Option<Timestamp>,
+    /// How many ticks came since then more than a minute ago and were fired by nobody, counted up to 1000. A scheduler
+    /// that starts deals with them as `when_missed` says.
+    missed: usize,
+    /// What is done about them: `skip`, `once` or `all`.
+    when_missed: &'static str,
+}
+
+/// All schedules, by task.
+#[utoipa::path(
+    get, path = "/schedules", tag = "tasks",
+    responses((status = 200, description = "The schedules", body = ref("#/components/schemas/ScheduleViewList"))),
+)]
+pub(super) async fn list(State(site): State<Site>) -> Result<Json<Vec<ScheduleView>>, Problem> {
+    let broker = site.manager.broker();
+    let disabled = broker.settings().await?.disabled_tasks;
+    let seen = broker.last_ticks().await?;
+    let now = broker.now().await?;
+    let scheduled = site
+        .manager
+        .tasks()
+        .filter_map(|task| Some((task, task.schedule.as_ref()?)));
+    let views = scheduled.map(|(task, schedule)| {
+        let enabled = !disabled.contains(&task.name);
+        let last = seen.get(&task.name).copied();
+        ScheduleView {
+            task: task.name.clone(),
+            schedule: schedule.to_string(),
+            enabled,
+            next: enabled.then(|| schedule.next_after(now)).flatten(),
+            last,
+            missed: last.map_or(0, |last| missed(schedule, last, now)),
+            when_missed: match task.missed {
+                MissedTicks::Skip => "skip",
+                MissedTicks::Once => "once",
+                MissedTicks::All => "all",
+            },
+        }
+    });
+    Ok(Json(views.collect()))
+}
+
+fn missed(schedule: &Schedule, last: Timestamp, now: Timestamp) -> usize {
+    let ticks = std::iter::successors(schedule.next_after(last), |tick| schedule.next_after(*tick));
+    let late = |tick: &Timestamp| now.duration_since(*tick) > LATE;
+    ticks.take(MissedTicks::MAX_ALL).take_while(late).count()
+}
