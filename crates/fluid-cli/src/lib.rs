@@ -69,6 +69,7 @@ mod detector;
 mod elsewhere;
 mod exit;
 mod failure;
+mod http;
 #[cfg(feature = "k8s")]
 mod k8s;
 mod logging;
@@ -79,7 +80,9 @@ mod session;
 mod signals;
 
 pub use app::App;
-pub use config::{Config, ConfigError, FILE_NAME, Fault, Limit, Settings};
+pub use config::{
+    Config, ConfigError, FILE_NAME, Fault, HttpAddress, HttpSettings, Limit, Settings,
+};
 pub use exit::Exit;
 pub use fluid_core as core;
 pub use fluid_scheduler as scheduler;

@@ -27,12 +27,14 @@ mod api;
 mod filter;
 mod guard;
 mod health;
+mod limits;
 mod options;
 mod routes;
 mod server;
 mod site;
 mod ui;
 
+pub use limits::Limits;
 pub use options::HttpOptions;
 pub use routes::routes;
 pub use server::Server;

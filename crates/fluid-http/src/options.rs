@@ -1,5 +1,9 @@
 //! What the routes are given beside the tasks.
 
+use tokio_util::sync::CancellationToken;
+
+use crate::limits::Limits;
+
 /// What the routes are given beside the tasks and their broker.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -8,6 +12,10 @@ pub struct HttpOptions {
     pub name: String,
     /// Its version; that of this crate unless set.
     pub version: String,
+    /// How much is taken from those who ask.
+    pub limits: Limits,
+    /// Cancel it when the process begins to stop: streams and waits then end, and `/readyz` says that it is not ready.
+    pub draining: CancellationToken,
 }
 
 impl Default for HttpOptions {
@@ -15,6 +23,8 @@ impl Default for HttpOptions {
         Self {
             name: "fluid".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            limits: Limits::default(),
+            draining: CancellationToken::new(),
         }
     }
 }

@@ -4,6 +4,7 @@ mod check;
 mod explain;
 mod fault;
 mod form;
+mod http;
 mod nearest;
 mod template;
 
@@ -13,6 +14,7 @@ use fluid_core::Task;
 
 pub use fault::{ConfigError, Fault};
 pub use form::{Limit, Settings};
+pub use http::{HttpAddress, HttpSettings};
 pub(crate) use nearest::nearest;
 pub(crate) use template::TEMPLATE;
 
@@ -27,6 +29,8 @@ pub struct Config {
     pub path: PathBuf,
     /// Its section `[fluid]`.
     pub settings: Settings,
+    /// Its section `[http]`.
+    pub http: HttpSettings,
     /// Its `[tasks.NAME]`, by name.
     pub tasks: Vec<Task>,
 }
@@ -59,6 +63,7 @@ impl Config {
         Ok(Self {
             path,
             settings: form.fluid,
+            http: form.http,
             tasks,
         })
     }

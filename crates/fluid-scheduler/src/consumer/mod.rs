@@ -47,6 +47,8 @@ pub struct ConsumerConfig {
     pub drain_timeout: Duration,
     /// How often it looks for runs although nothing said there are any; 5 s by default.
     pub poll: Duration,
+    /// Where this process serves HTTP, to be told to others; nowhere by default.
+    pub http: Option<String>,
 }
 
 impl Default for ConsumerConfig {
@@ -59,6 +61,7 @@ impl Default for ConsumerConfig {
             grace: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(20),
             poll: Duration::from_secs(5),
+            http: None,
         }
     }
 }
@@ -186,6 +189,7 @@ impl TaskConsumer {
             draining,
             host: host(),
             pid: std::process::id(),
+            http: self.config.http.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: self.started_at,
             seen_at: self.started_at,
