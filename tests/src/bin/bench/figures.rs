@@ -50,14 +50,14 @@ impl Spread {
 
     /// The names of the columns.
     pub(crate) fn print_head() {
-        println!("  {:<60}{:>10} {:>10} {:>10}", "", "min", "median", "max");
+        println!("  {:<62}{:>10} {:>10} {:>10}", "", "min", "median", "max");
     }
 
     fn print(&self, name: &str, what: &str, show: impl Fn(f64) -> String) {
         let least = self.0.first().copied().unwrap_or_default();
         let most = self.0.last().copied().unwrap_or_default();
         println!(
-            "  {name:<34}{what:<25} {:>10} {:>10} {:>10}",
+            "  {name:<36}{what:<25} {:>10} {:>10} {:>10}",
             show(least),
             show(self.median()),
             show(most)

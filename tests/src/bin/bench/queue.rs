@@ -15,7 +15,7 @@ const SINGLES: usize = 1000;
 /// Consumers or raw connections where there are several.
 const SEVERAL: usize = 4;
 
-/// What one round took, or of all rounds.
+/// What each took, by round; there are two enqueues in each.
 #[derive(Default)]
 struct Times {
     single: Vec<Duration>,
