@@ -269,9 +269,10 @@ fn told(error: &DbError, broker: String) -> BrokerError {
         "FLU01" => invalid("or set it for the database"),
         "22021" | "22P05" => invalid("the database must have the encoding UTF8"),
         "25006" => BrokerError::ReadOnly {
-            reason: format!(
-                "{said}; this is a standby, or default_transaction_read_only is on: name the primary in the URL"
-            ),
+            // The server names the statement: whoever waits would hear of one outage in many words.
+            reason: "nothing can be written (25006): this is a standby, or default_transaction_read_only is on; name the \
+                     primary in the URL"
+                .to_owned(),
             broker,
         },
         "53100" => BrokerError::Full {
