@@ -59,8 +59,10 @@ mod tests {
         let wait = async || std::future::pending::<()>().await;
         let broker = Arc::new(MemoryBroker::new());
         let manager = TaskManager::builder().broker(broker).build().unwrap();
-        let mut options = HttpOptions::default();
-        options.access = Access::Open;
+        let options = HttpOptions {
+            access: Access::Open,
+            ..HttpOptions::default()
+        };
         let draining = options.draining.clone();
         let routes = Router::new()
             .route("/events", get(endless))
