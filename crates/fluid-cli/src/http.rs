@@ -2,6 +2,8 @@
 
 #[cfg(feature = "http")]
 mod listen;
+#[cfg(feature = "http")]
+mod options;
 
 use std::net::SocketAddr;
 
@@ -43,7 +45,7 @@ impl Http {
         let HttpAddress(Some(address)) = wanted else {
             return Ok(Self::none(format!("{origin} says so"), false));
         };
-        Self::at(address, origin, session, manager, draining).await
+        Self::at(address, origin, session, args, manager, draining).await
     }
 
     #[cfg(feature = "http")]
@@ -51,6 +53,7 @@ impl Http {
         address: SocketAddr,
         origin: Origin,
         session: &Session,
+        args: &HttpArgs,
         manager: &TaskManager,
         draining: &CancellationToken,
     ) -> Result<Self, Failure> {
@@ -59,7 +62,9 @@ impl Http {
             Origin::Default => "the default".to_owned(),
             origin => format!("{origin} says so"),
         };
-        match listen::listen(address, origin, session, manager, draining).await? {
+        let mut options = options::options(session, args, address)?;
+        options.draining = draining.clone();
+        match listen::listen(address, origin, manager, options).await? {
             Listening::On(server, address) => Ok(Self {
                 url: Some(format!("http://{address}/")),
                 why,
@@ -76,6 +81,7 @@ impl Http {
         _: SocketAddr,
         origin: Origin,
         _: &Session,
+        _: &HttpArgs,
         _: &TaskManager,
         _: &CancellationToken,
     ) -> Result<Self, Failure> {

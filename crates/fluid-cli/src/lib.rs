@@ -81,7 +81,7 @@ mod signals;
 
 pub use app::App;
 pub use config::{
-    Config, ConfigError, FILE_NAME, Fault, HttpAddress, HttpSettings, Limit, Settings,
+    Config, ConfigError, FILE_NAME, Fault, HttpAccess, HttpAddress, HttpSettings, Limit, Settings,
 };
 pub use exit::Exit;
 pub use fluid_core as core;

@@ -22,6 +22,7 @@
 //! | `/tasks…` | the routes of aio-fluid, as it answers them |
 //! | `/healthz`, `/readyz` | whether the process lives, and whether its broker answers |
 
+mod access;
 mod aio;
 mod api;
 mod filter;
@@ -34,6 +35,7 @@ mod server;
 mod site;
 mod ui;
 
+pub use access::{Access, Role, Tokens, TokensError, UserHeader};
 pub use limits::Limits;
 pub use options::HttpOptions;
 pub use routes::routes;

@@ -8,6 +8,11 @@ use std::time::Duration;
 pub struct Limits {
     /// The longest body, in bytes; 1 MiB by default.
     pub body: usize,
+    /// How many requests a second from one address, in the long run; 500 by default, and twice as many at once. All that comes
+    /// through a proxy that names nobody is one address.
+    pub rate: u32,
+    /// How long an answer may be in the making, the arrival of the body included; streams have no end. 90 s by default.
+    pub time: Duration,
     /// How long a request's head may take to arrive, from the moment the connection is free for it: also how long an
     /// idle connection is kept. 10 s by default. Kept by [`Server`](crate::Server) alone.
     pub head_time: Duration,
@@ -21,6 +26,8 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             body: 1024 * 1024,
+            rate: 500,
+            time: Duration::from_secs(90),
             head_time: Duration::from_secs(10),
             head: 16 * 1024,
             connections: 1024,

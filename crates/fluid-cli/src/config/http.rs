@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::str::FromStr;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Deserializer};
 
 /// The port where people look for the dashboard.
@@ -16,6 +18,42 @@ const PORT: u16 = 7373;
 pub struct HttpSettings {
     /// Where to serve HTTP; `127.0.0.1:7373` by default.
     pub address: Option<HttpAddress>,
+    /// The file of tokens; a relative path counts from the directory of `fluid.toml`.
+    pub tokens: Option<PathBuf>,
+    /// Let everybody in.
+    pub insecure: bool,
+    /// Change nothing for anybody.
+    pub read_only: bool,
+    /// The names by which it is asked for.
+    pub hosts: Option<Vec<String>>,
+    /// The networks of proxies that are believed; this machine by default.
+    pub proxies: Option<Vec<IpNet>>,
+    /// The header in which such a proxy names who asks.
+    pub user_header: Option<String>,
+    /// What those may do whom a proxy names; they may read by default.
+    pub user_access: Option<HttpAccess>,
+}
+
+/// What somebody may do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum HttpAccess {
+    /// Look.
+    #[default]
+    Read,
+    /// Look and change.
+    Full,
+}
+
+impl FromStr for HttpAccess {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "read" => Ok(Self::Read),
+            "full" => Ok(Self::Full),
+            _ => Err(format!("{text:?} is neither read nor full")),
+        }
+    }
 }
 
 /// Where to serve HTTP: an address and a port, or nowhere (`none`).

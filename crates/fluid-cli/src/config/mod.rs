@@ -14,7 +14,7 @@ use fluid_core::Task;
 
 pub use fault::{ConfigError, Fault};
 pub use form::{Limit, Settings};
-pub use http::{HttpAddress, HttpSettings};
+pub use http::{HttpAccess, HttpAddress, HttpSettings};
 pub(crate) use nearest::nearest;
 pub(crate) use template::TEMPLATE;
 
@@ -60,10 +60,12 @@ impl Config {
         let form = form::read(text).map_err(|fault| faulty(vec![fault]))?;
         let directory = path.parent().unwrap_or(Path::new("/")).to_owned();
         let tasks = check::tasks(form.tasks, &directory).map_err(faulty)?;
+        let mut http = form.http;
+        http.tokens = http.tokens.map(|file| directory.join(file));
         Ok(Self {
             path,
             settings: form.fluid,
-            http: form.http,
+            http,
             tasks,
         })
     }

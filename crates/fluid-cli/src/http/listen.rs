@@ -5,11 +5,9 @@ use std::net::SocketAddr;
 
 use fluid_http::{HttpOptions, Server, routes};
 use fluid_scheduler::TaskManager;
-use tokio_util::sync::CancellationToken;
 
 use crate::detector::Origin;
 use crate::failure::Failure;
-use crate::session::Session;
 
 /// How it went.
 pub(super) enum Listening {
@@ -24,14 +22,9 @@ pub(super) enum Listening {
 pub(super) async fn listen(
     address: SocketAddr,
     origin: Origin,
-    session: &Session,
     manager: &TaskManager,
-    draining: &CancellationToken,
+    options: HttpOptions,
 ) -> Result<Listening, Failure> {
-    let mut options = HttpOptions::default();
-    options.name.clone_from(&session.name);
-    options.version.clone_from(&session.version);
-    options.draining = draining.clone();
     let limits = options.limits.clone();
     match Server::bind(address, routes(manager.clone(), options)).await {
         Ok(server) => {

@@ -100,7 +100,7 @@ fn every_key_has_a_part_in_an_example() {
     let examples = examples(&page).join("\n");
     let words = set(examples.split(|c: char| !(c.is_alphanumeric() || c == '_')));
     // Read in a Kubernetes cluster only, and explained by their names.
-    let without = ["drain_timeout", "lease", "executor"];
+    let without = ["drain_timeout", "lease", "executor", "insecure"];
     for row in rows(section(&page, "## `[fluid]`"))
         .iter()
         .chain(&rows(section(&page, "## `[http]`")))

@@ -1,7 +1,9 @@
 //! What `serve` and `dashboard` serve, and where.
 
+use std::fs::Permissions;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value;
 
@@ -108,4 +110,65 @@ fn the_address_comes_from_the_flag_the_variable_the_file() {
     assert_eq!(at(&[], &env), "http://127.0.0.2");
     assert_eq!(at(&[], &[("FLUID_HTTP", "")]), "http://127.0.0.3");
     assert_eq!(at(&["--no-http"], &env), "none");
+}
+
+fn readable(place: &Place, file: &str, mode: u32) {
+    let mode = Permissions::from_mode(mode);
+    std::fs::set_permissions(place.path().join(file), mode).unwrap();
+}
+
+#[test]
+fn others_reach_it_only_with_tokens_or_where_that_was_said() {
+    let place = Place::new(TASK);
+    let token = "0123456789abcdef-token";
+    place.write("good", format!("ada full {token}\nbob read {token}-2\n"));
+    place.write("bad", format!("ada full {token}\n{token} full\n"));
+    place.write("none", "# nobody yet\n");
+    for file in ["good", "bad", "none"] {
+        readable(&place, file, 0o600);
+    }
+    let everywhere = ["serve", "--http", "0.0.0.0:0"];
+    let with = |flags: &[&str]| place.fluid(&[&everywhere, flags].concat());
+    let said = [
+        with(&[]),
+        with(&["--http-tokens", "bad"]),
+        with(&["--http-tokens", "none"]),
+        with(&["--http-tokens", "gone"]),
+        with(&["--http-tokens", "good", "--insecure"]),
+        with(&["--http-user-header", "not a header"]),
+        place.fluid(&["serve", "--http-user-access", "some"]),
+        place.fluid(&["serve", "--http-proxies", "10.0.0.0/40"]),
+    ];
+    let said: String = said.iter().map(ToString::to_string).collect();
+    assert!(!said.contains(token), "{said}");
+    assert_told!(place, said);
+}
+
+#[test]
+fn tokens_come_from_a_file_and_everybody_only_by_a_word_that_is_warned_of() {
+    let place = Place::new(&format!("{TASK}[http]\ntokens = \"tokens\"\n"));
+    place.write("tokens", "ada full 0123456789abcdef\n");
+    readable(&place, "tokens", 0o644);
+    let mut serving = Process::start(place.command(&["serve", "--http", "127.0.0.1:0"]));
+    serving.until("everybody on this machine may read the tokens");
+    assert_eq!(serving.stop().0, 0);
+    let (mut serving, banner) = start(&place, &["serve", "--http", "0.0.0.0:0"], &[]);
+    let url = banner["http"]["url"]
+        .as_str()
+        .unwrap()
+        .replace("0.0.0.0", "127.0.0.1");
+    assert!(get(&url, "/api/v1/tasks").starts_with("HTTP/1.1 401"));
+    assert!(get(&url, "/healthz").starts_with("HTTP/1.1 200"));
+    assert_eq!(serving.stop().0, 0);
+    let place = Place::new(TASK);
+    let flags = [
+        "serve",
+        "--http",
+        "0.0.0.0:0",
+        "--insecure",
+        "--http-read-only",
+    ];
+    let mut serving = Process::start(place.command(&flags));
+    serving.until("whoever reaches this address may read everything");
+    assert_eq!(serving.stop().0, 0);
 }

@@ -33,3 +33,51 @@ pub(super) async fn end(State(site): State<Site>, request: Request, next: Next) 
     let over = draining.clone().cancelled_owned();
     response.map(|body| Body::from_stream(body.into_data_stream().take_until(over)))
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::http::StatusCode;
+    use axum::routing::get;
+    use fluid_scheduler::{MemoryBroker, TaskManager};
+    use futures_util::stream;
+    use http_body_util::BodyExt;
+    use std::convert::Infallible;
+    use std::sync::Arc;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::access::Access;
+    use crate::options::HttpOptions;
+
+    #[tokio::test(start_paused = true)]
+    async fn streams_and_waits_end_with_the_process() {
+        let endless = async || {
+            let body = Body::from_stream(stream::pending::<Result<String, Infallible>>());
+            ([(CONTENT_TYPE, "text/event-stream")], body)
+        };
+        let wait = async || std::future::pending::<()>().await;
+        let broker = Arc::new(MemoryBroker::new());
+        let manager = TaskManager::builder().broker(broker).build().unwrap();
+        let options = HttpOptions {
+            access: Access::Open,
+            ..HttpOptions::default()
+        };
+        let draining = options.draining.clone();
+        let routes = Router::new()
+            .route("/events", get(endless))
+            .route("/wait", get(wait));
+        let routes = super::super::around(routes, &Site::new(manager, options));
+        let ask = |path: &str| {
+            let request = Request::builder().uri(path).body(Body::empty()).unwrap();
+            tokio::spawn(routes.clone().oneshot(request))
+        };
+        let events = ask("/events").await.unwrap().unwrap();
+        let wait = ask("/wait");
+        tokio::task::yield_now().await;
+        draining.cancel();
+        assert_eq!(events.into_body().collect().await.unwrap().to_bytes(), "");
+        let answer = wait.await.unwrap().unwrap();
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    }
+}
