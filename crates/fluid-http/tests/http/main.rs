@@ -9,4 +9,5 @@
 mod aio;
 mod api;
 mod python;
+mod schemathesis;
 mod served;
