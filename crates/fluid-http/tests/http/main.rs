@@ -8,6 +8,7 @@
 
 mod aio;
 mod api;
+mod mount;
 mod python;
 mod schemathesis;
 mod served;

@@ -44,7 +44,7 @@ struct Text {
     loud: bool,
 }
 
-/// The tasks of tests/python/aio_app.py.
+/// The tasks of `tests/python/aio_app.py`.
 async fn ours() -> Served {
     let ping = Task::function("ping", async |_: TaskContext| Ok::<_, TaskError>(()));
     let add = Task::function(
