@@ -6,6 +6,7 @@ mod e2e;
 mod layers;
 mod lint;
 mod process;
+mod python;
 mod test;
 mod tools;
 

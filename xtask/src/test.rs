@@ -1,7 +1,7 @@
 //! All tests.
 
 use crate::process::{cargo, run};
-use crate::tools;
+use crate::{python, tools};
 
 /// How to run the tests.
 #[derive(clap::Args)]
@@ -16,6 +16,7 @@ pub(crate) fn run_command(arguments: &Arguments) -> anyhow::Result<()> {
     // The system tests start the binaries as a user would.
     run(cargo().args(["build", "--workspace", "--bins", "--examples"]))?;
     let mut tests = cargo();
+    tests.env("FLUID_TEST_PYTHON", python::prepared()?);
     tests.args(["test", "--workspace", "--all-targets", "--no-fail-fast"]);
     run(tests.args(&arguments.filter))?;
     run(cargo()

@@ -37,12 +37,14 @@ pub(crate) fn programs() -> anyhow::Result<()> {
         return Ok(());
     }
     let packages: Vec<_> = missing.iter().map(|(_, package)| *package).collect();
+    eprintln!("the tests need {}", names(&missing));
+    install(&packages)
+}
+
+/// Installs Debian's packages where this is Debian and we are root; otherwise names them.
+pub(crate) fn install(packages: &[&str]) -> anyhow::Result<()> {
     if !exists("apt-get") || !is_root() {
-        bail!(
-            "the tests need {}: install the packages {}",
-            names(&missing),
-            packages.join(" ")
-        );
+        bail!("the tests need the packages {}", packages.join(" "));
     }
     run(Command::new("apt-get").args(["update", "--quiet"]))?;
     let mut install = Command::new("apt-get");
@@ -111,7 +113,7 @@ pub(crate) fn cargo_deny() -> anyhow::Result<Command> {
 }
 
 /// Where slow builds are kept between checkouts.
-fn cache() -> anyhow::Result<PathBuf> {
+pub(crate) fn cache() -> anyhow::Result<PathBuf> {
     let set = std::env::var_os("FLUID_CACHE").map(PathBuf::from);
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/fluid-dev"));
     set.or_else(home)

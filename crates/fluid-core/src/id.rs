@@ -126,6 +126,7 @@ macro_rules! name {
                 json_schema!({
                     "description": concat!("The name of a ", $what, ": letters, digits, '_', '-', '.' and ':'"),
                     "type": "string", "minLength": 1, "maxLength": MAX_NAME,
+                    "pattern": r"^[\p{L}\p{N}][\p{L}\p{N}_.:-]*$",
                 })
             }
         }

@@ -62,7 +62,10 @@ impl JsonSchema for Moment {
 impl Moment {
     fn at(&self, now: Timestamp) -> Option<Timestamp> {
         let instant = self.0.parse().ok();
+        // A bare number would be seconds elsewhere: who writes one means a year, or an epoch.
+        let with_unit = self.0.ends_with(|last: char| last.is_ascii_alphabetic());
         let ago = || now.checked_sub(duration::parse(&self.0).ok()?).ok();
+        let ago = || with_unit.then(ago).flatten();
         instant.or_else(ago)
     }
 }

@@ -2,7 +2,7 @@
 
 use fluid_core::RunState;
 use jiff::Timestamp;
-use jiff::civil::{Date, DateTime};
+use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -68,14 +68,14 @@ impl HistoryQuery {
 
 /// An instant, a date and time or a date in UTC, or a number of seconds since 1970.
 fn instant(name: &str, text: &str) -> Result<Timestamp, Value> {
-    let zoned = |civil: DateTime| Some(civil.to_zoned(TimeZone::UTC).ok()?.timestamp());
-    let midnight = |date: Date| date.to_datetime(jiff::civil::Time::midnight());
     let seconds = || Timestamp::from_second(text.parse().ok()?).ok();
-    let date = || zoned(midnight(text.parse().ok()?));
-    let time = || zoned(text.parse().ok()?);
+    // A date alone is its midnight.
+    let civil = || {
+        let civil: DateTime = text.parse().ok()?;
+        Some(civil.to_zoned(TimeZone::UTC).ok()?.timestamp())
+    };
     let parsed = text.parse().ok().or_else(seconds);
-    // A date is tried before a date and time, which takes a date for midnight as well.
-    parsed.or_else(date).or_else(time).ok_or_else(|| {
+    parsed.or_else(civil).ok_or_else(|| {
         let told = "Input should be a valid datetime or date";
         let by = json!({ "error": told });
         fault_by(

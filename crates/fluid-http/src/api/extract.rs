@@ -42,7 +42,7 @@ fn refused(rejection: &JsonRejection) -> Problem {
         {
             Problem::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
-                "urn:fluid:problem:body-too-large",
+                "urn:fluid:problem:too-large",
                 "The body is too large",
                 told,
             )

@@ -61,6 +61,7 @@ pub(super) async fn document(
         .filter_map(|(_, path)| path.as_object_mut());
     for (_, operation) in operations.flatten() {
         describe_query(operation, &queries);
+        describe_parameters(operation, &tasks);
         describe_refusals(operation);
     }
     document["components"] = json!({
@@ -160,6 +161,20 @@ fn queries(schemas: &mut Map<String, Value>) -> Map<String, Value> {
     named.collect()
 }
 
+/// Says which tasks a path may name, and that a header which may be absent is never `null`.
+fn describe_parameters(operation: &mut Value, tasks: &[&Task]) {
+    let parameters = operation.get_mut("parameters");
+    let parameters = parameters.and_then(Value::as_array_mut);
+    for parameter in parameters.into_iter().flatten() {
+        if parameter["in"] == "header" {
+            parameter["schema"]["type"] = "string".into();
+        }
+        if parameter["in"] == "path" && parameter["name"] == "task" {
+            parameter["schema"]["enum"] = tasks.iter().map(|task| task.name.as_str()).collect();
+        }
+    }
+}
+
 /// Turns the structures that a handler reads its query string into, which it names, into parameters.
 fn describe_query(operation: &mut Value, queries: &Map<String, Value>) {
     let Some(operation) = operation.as_object_mut() else {
@@ -185,26 +200,28 @@ fn describe_query(operation: &mut Value, queries: &Map<String, Value>) {
     }
 }
 
-/// A query string has no `null`: what may be absent is just not there.
+/// A query string has no `null`: what may be absent is just not there, or there without a value, as forms send it.
 fn not_null(mut schema: Value) -> Value {
     let null = json!({ "type": "null" });
+    let mut optional = false;
     if let Some(Value::Array(types)) = schema.get_mut("type") {
         types.retain(|one| one != "null");
         if let [only] = types.as_slice() {
             schema["type"] = only.clone();
         }
+        optional = true;
     }
-    if let Some(Value::Array(any)) = schema.get("anyOf") {
-        let mut any: Vec<_> = any.iter().filter(|one| **one != null).cloned().collect();
-        if let (1, Some(Value::Object(only)), Some(whole)) =
-            (any.len(), any.pop(), schema.as_object_mut())
-        {
-            whole.remove("anyOf");
-            whole.extend(only);
-        }
+    if let Some(Value::Array(any)) = schema.get_mut("anyOf")
+        && any.contains(&null)
+    {
+        any.retain(|one| *one != null);
+        optional = true;
     }
-    if let Some(schema) = schema.as_object_mut() {
-        schema.retain(|key, value| key != "default" || !value.is_null());
+    if optional && let Some(members) = schema.as_object_mut() {
+        members.remove("default");
+        let description = members.remove("description");
+        let nothing = json!({ "type": "string", "maxLength": 0 });
+        schema = json!({ "description": description, "anyOf": [schema, nothing] });
     }
     schema
 }
@@ -279,19 +296,19 @@ const REFUSALS: [(&str, &str, &str, &str); 9] = [
     (
         "401",
         "Unauthorized",
-        "urn:fluid:problem:no-token",
+        "urn:fluid:problem:not-signed-in",
         "A token is needed, or this one is unknown",
     ),
     (
         "403",
         "Forbidden",
-        "urn:fluid:problem:forbidden",
+        "urn:fluid:problem:may-only-read",
         "The token may only read, or the request comes from another site",
     ),
     (
         "413",
         "TooLarge",
-        "urn:fluid:problem:body-too-large",
+        "urn:fluid:problem:too-large",
         "The body is too large",
     ),
     (
@@ -328,6 +345,9 @@ const REFUSALS: [(&str, &str, &str, &str); 9] = [
 
 fn describe_refusals(operation: &mut Value) {
     let body = operation.get("requestBody").is_some();
+    if body {
+        operation["requestBody"]["required"] = true.into();
+    }
     let said = body || operation.get("parameters").is_some();
     for (status, name, _, _) in REFUSALS {
         let possible = match status {

@@ -111,7 +111,7 @@ impl JsonSchema for Wait {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^[0-9]{1,4}(ms|s|m)$", "examples": ["10s"] })
+        json_schema!({ "type": "string", "pattern": "^([0-9]{1,4}(ms|s|m)|[0-9]{1,4}([.][0-9]{1,3})?)$", "examples": ["10s"] })
     }
 }
 

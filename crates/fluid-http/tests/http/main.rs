@@ -8,6 +8,8 @@
 
 mod aio;
 mod api;
+mod mount;
 mod python;
 mod security;
+mod schemathesis;
 mod served;

@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use fluid_core::{ExecutorKind, Task, TaskContext, TaskError};
+use axum::Router;
+use fluid_core::{Broker, ExecutorKind, Task, TaskContext, TaskError};
 use fluid_exec_local::InlineExecutor;
 use fluid_http::{HttpOptions, Server, routes};
 use fluid_scheduler::{ConsumerConfig, Executors, MemoryBroker, TaskConsumer, TaskManager};
@@ -23,14 +24,22 @@ pub(crate) async fn served() -> Served {
 
 /// Serves these tasks on a broker in memory, below `/fluid` of somebody's own router too.
 pub(crate) async fn serving(tasks: impl IntoIterator<Item = Task>) -> Served {
-    let manager = TaskManager::builder()
-        .broker(Arc::new(MemoryBroker::new()))
-        .tasks(tasks)
-        .build()
-        .unwrap();
+    let manager = task_manager(Arc::new(MemoryBroker::new()), tasks);
     let app = routes(manager.clone(), HttpOptions::default());
     let below = routes(manager.clone(), HttpOptions::default());
-    let app = app.nest("/fluid", below);
+    serving_app(manager, app.nest("/fluid", below)).await
+}
+
+pub(crate) fn task_manager(
+    broker: Arc<dyn Broker>,
+    tasks: impl IntoIterator<Item = Task>,
+) -> TaskManager {
+    let manager = TaskManager::builder().broker(broker).tasks(tasks);
+    manager.build().unwrap()
+}
+
+/// Serves the routes of a manager, however they were mounted.
+pub(crate) async fn serving_app(manager: TaskManager, app: Router) -> Served {
     let server = Server::bind(([127, 0, 0, 1], 0).into(), app).await.unwrap();
     let address = server.address().unwrap();
     let stop = CancellationToken::new();

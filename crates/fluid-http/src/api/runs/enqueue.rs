@@ -20,6 +20,8 @@ use crate::api::Problem;
 use crate::api::extract::{Asked, Body};
 use crate::site::Site;
 
+/// The longest unique key, in characters.
+const LONGEST_KEY: usize = 255;
 /// The longest delay: a hundred years.
 const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
 
@@ -48,7 +50,7 @@ pub(in crate::api) struct NewRun {
     /// Makes the request one with an earlier one of the same task and key: while that is not finished, and for the window
     /// that the task declares.
     #[serde(default)]
-    #[schemars(length(min = 1, max = 255))]
+    #[schemars(length(min = 1, max = LONGEST_KEY))]
     unique_key: Option<String>,
 }
 
@@ -89,8 +91,8 @@ pub(in crate::api) struct EnqueuedRun {
 /// Enqueues a run.
 ///
 /// A request with an `Idempotency-Key` may be sent again within 24 hours: it makes one run, and the later answers tell of
-/// that one. The key belongs to its task. A task that declares when two requests are the same (`unique`) decides by that
-/// alone, and takes no notice of the header.
+/// that one. The key belongs to its task. A task that declares when two requests are the same (`unique`), and a request with
+/// a `unique_key`, decide by that alone, and the header counts for nothing.
 ///
 /// With `wait`, the answer comes when the run is finished or the time is over, whichever is first.
 #[utoipa::path(
@@ -112,12 +114,14 @@ pub(in crate::api) async fn enqueue(
     Body(body): Body<NewRun>,
 ) -> Result<Response, Problem> {
     let due = body.due()?;
-    let key = idempotency::key_of(&headers)?;
-    if key.is_some() && body.unique_key.is_some() {
-        return Err(Problem::body(
-            "give unique_key or the header Idempotency-Key, not both",
-        ));
+    let lengths = 1..=LONGEST_KEY;
+    let key_length = body.unique_key.as_ref().map(|key| key.chars().count());
+    if key_length.is_some_and(|length| !lengths.contains(&length)) {
+        return Err(Problem::body(format!(
+            "unique_key has 1 to {LONGEST_KEY} characters"
+        )));
     }
+    let key = idempotency::key_of(&headers)?;
     let mut request = QueueRequest::new(body.task, body.params).due(due);
     request.queue = body.queue;
     request.priority = body.priority;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::sse::{Event as Sent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use fluid_core::{BrokerResult, Event, RunId, RunState, TaskRun};
@@ -34,14 +34,10 @@ pub(super) async fn stream(
     mut reader: Reader,
     run: &TaskRun,
     events: Receiver<Event>,
-    headers: &HeaderMap,
+    told_before: Option<u64>,
 ) -> Result<Response, Problem> {
-    if let Some(last) = headers.get("last-event-id") {
-        let last = last.to_str().ok().and_then(|last| last.parse().ok());
-        let last: i64 = last.filter(|last| *last >= 0).ok_or_else(|| {
-            Problem::header("Last-Event-ID must be the id of an event of this stream")
-        })?;
-        reader.after = last.unsigned_abs();
+    if let Some(last) = told_before {
+        reader.after = last;
         if run.state.is_terminal() && !goes_on(&reader).await? {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }

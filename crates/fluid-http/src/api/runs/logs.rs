@@ -20,17 +20,20 @@ use crate::site::Site;
 
 /// How many lines are read at once.
 pub(super) const READ: usize = 1000;
+/// The largest position: what a number in JavaScript holds exactly.
+const LAST: u64 = 9_007_199_254_740_991;
 
 /// Which lines, and how.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub(in crate::api) struct LogsQuery {
     /// Lines after this position; 0 is the beginning.
-    #[schemars(range(max = 9_007_199_254_740_991_u64))]
+    #[schemars(range(max = LAST))]
     after: u64,
     /// How many lines an answer in JSON has at most; a text and a stream have all.
     limit: Limit<1000, 10_000>,
     /// Lines of this attempt alone.
+    #[schemars(range(max = 4_294_967_295_u32))]
     attempt: Option<u32>,
     /// As text, to be saved as a file.
     download: Flag,
@@ -94,13 +97,17 @@ pub(in crate::api) async fn get(
     Asked(query, _): Asked<LogsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    if query.after > LAST {
+        return Err(Problem::query(format!("after is larger than {LAST}")));
+    }
+    let told_before = last_event(&headers)?;
     // Before anything is asked: what happens from now on is not missed.
     let events = site.manager.events();
     let record = found(&site, run).await?;
     let mut reader = Reader {
         site,
         run,
-        after: query.after.min(i64::MAX.unsigned_abs()),
+        after: query.after,
         attempt: query.attempt,
     };
     match wanted(&headers, query.download.0) {
@@ -114,8 +121,19 @@ pub(in crate::api) async fn get(
             .into_response())
         }
         Form::Text => Ok(text(reader, query.download.0)),
-        Form::Stream => follow::stream(reader, &record, events, &headers).await,
+        Form::Stream => follow::stream(reader, &record, events, told_before).await,
     }
+}
+
+/// The last event that a stream told to who comes back.
+fn last_event(headers: &HeaderMap) -> Result<Option<u64>, Problem> {
+    let Some(last) = headers.get("last-event-id") else {
+        return Ok(None);
+    };
+    let position = last.to_str().ok().and_then(|last| last.parse().ok());
+    let position = position.filter(|position| *position <= LAST);
+    let told = "Last-Event-ID must be the id of an event of this stream";
+    position.map(Some).ok_or_else(|| Problem::header(told))
 }
 
 /// How a log is asked for.

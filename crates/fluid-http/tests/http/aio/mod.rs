@@ -44,7 +44,7 @@ struct Text {
     loud: bool,
 }
 
-/// The tasks of tests/python/aio_app.py.
+/// The tasks of `tests/python/aio_app.py`.
 async fn ours() -> Served {
     let ping = Task::function("ping", async |_: TaskContext| Ok::<_, TaskError>(()));
     let add = Task::function(
@@ -191,5 +191,5 @@ async fn both_answer_the_same_requests_with_the_same_statuses_and_keys_but_where
         "{REQUESTS} requests, {} runs, differences: {seen:?}",
         here.runs.len()
     );
-    assert!(here.runs.len() > REQUESTS / 10);
+    assert!(here.runs.len() > REQUESTS / 40);
 }

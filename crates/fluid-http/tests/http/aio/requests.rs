@@ -212,7 +212,8 @@ fn patched(dice: &mut Dice, task: &str) -> Asked {
     if dice.percent(10) {
         return asked;
     }
-    let asked = asked.json(*dice.one_of(&PATCHES));
+    let body: &&str = dice.one_of(&PATCHES);
+    let asked = asked.json(body);
     as_something_else(dice, asked)
 }
 

@@ -1,6 +1,7 @@
 //! The versioned API.
 
 mod asked;
+mod docs;
 mod document;
 mod enqueue;
 mod listed;
