@@ -60,6 +60,11 @@ impl JsonSchema for Moment {
 }
 
 impl Moment {
+    /// As it was said.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     fn at(&self, now: Timestamp) -> Option<Timestamp> {
         let instant = self.0.parse().ok();
         let ago = || now.checked_sub(duration::parse(&self.0).ok()?).ok();

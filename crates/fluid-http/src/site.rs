@@ -6,6 +6,7 @@ use std::sync::Arc;
 use fluid_scheduler::TaskManager;
 
 use crate::options::HttpOptions;
+use crate::ui;
 
 /// The tasks, their broker and the options. Cloning is cheap.
 #[derive(Debug, Clone)]
@@ -15,11 +16,17 @@ pub(crate) struct Site(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) manager: TaskManager,
     pub(crate) options: HttpOptions,
+    /// What the dashboard's tabs share.
+    pub(crate) shared: ui::Shared,
 }
 
 impl Site {
     pub(crate) fn new(manager: TaskManager, options: HttpOptions) -> Self {
-        Self(Arc::new(Inner { manager, options }))
+        Self(Arc::new(Inner {
+            manager,
+            options,
+            shared: ui::Shared::default(),
+        }))
     }
 }
 
