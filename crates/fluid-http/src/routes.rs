@@ -14,7 +14,8 @@ pub fn routes(manager: TaskManager, options: HttpOptions) -> Router {
     let site = Site::new(manager, options);
     let routes = Router::new()
         .route("/", get(async || Redirect::temporary("ui/")))
-        .nest("/ui", ui::routes(&site))
+        .route("/ui", get(async || Redirect::temporary("ui/")))
+        .nest("/ui/", ui::routes(&site))
         .nest("/api/v1", api::routes())
         .merge(health::routes())
         .with_state(site.clone());
