@@ -312,6 +312,17 @@ impl Broker for PostgresBroker {
         self.take_over(&runs, &ticks).await
     }
 
+    async fn ended(
+        &self,
+        from: Timestamp,
+        before: Timestamp,
+    ) -> BrokerResult<Option<BTreeMap<RunState, u64>>> {
+        let (from, before) = (from.as_microsecond(), before.as_microsecond());
+        let ended = query::ended(&self.link().schema, &from, &before);
+        let answer = self.link().ask(&ended).await?;
+        self.told(query::read_ended(&answer.rows)).map(Some)
+    }
+
     async fn stats(&self) -> BrokerResult<Stats> {
         let answer = self.link().ask(&query::stats(&self.link().schema)).await?;
         self.told(query::read_stats(&answer.rows))

@@ -114,6 +114,25 @@ pub(crate) fn read_attempt(row: &Row) -> Outcome<Attempt> {
     Ok(attempt)
 }
 
+/// How many runs ended in a time, by state; their rows lie in the order in which they ended, nearly.
+pub(crate) fn ended<'a>(schema: &str, from: &'a i64, before: &'a i64) -> Statement<'a> {
+    Statement {
+        sql: format!(
+            "SELECT state, count(*) FROM {schema}.finished WHERE ended_at >= $1 AND ended_at < $2 GROUP BY state"
+        ),
+        params: vec![(from, Type::INT8), (before, Type::INT8)],
+        repeat: Repeat::Harmless,
+    }
+}
+
+pub(crate) fn read_ended(rows: &[Row]) -> Outcome<BTreeMap<RunState, u64>> {
+    let one = |row: &Row| {
+        let state = coded::<RunState>(row.try_get(0)?, "state")?;
+        Ok((state, count(row.try_get::<_, i64>(1)?)?))
+    };
+    rows.iter().map(one).collect()
+}
+
 /// How many runs there are: the counts, and in the first row who waits longest.
 pub(crate) fn stats(schema: &str) -> Statement<'static> {
     Statement {

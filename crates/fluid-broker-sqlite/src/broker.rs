@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use fluid_core::{
     Attempt, Broker, BrokerError, BrokerResult, Cancelled, ClaimRequest, Claimed, Clock,
     ConsumerId, ConsumerInfo, Enqueued, Event, ExportedRun, Finish, Finished, LeaseRef,
-    LeaseStatus, LogBatch, NewRun, Page, QueueName, Report, RunFilter, RunId, Settings, Stats,
-    StoredLine, TaskName, TaskRun, Tick, Ticked,
+    LeaseStatus, LogBatch, NewRun, Page, QueueName, Report, RunFilter, RunId, RunState, Settings,
+    Stats, StoredLine, TaskName, TaskRun, Tick, Ticked,
 };
 use jiff::Timestamp;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -414,6 +414,16 @@ impl Broker for SqliteBroker {
         ExportedRun::check_none_runs(&runs, &self.url)?;
         let work = move |on: &mut Writing| transfer::import(on, &runs, &ticks);
         self.put(work, Waits::BeforeAnswer).await
+    }
+
+    async fn ended(
+        &self,
+        from: Timestamp,
+        before: Timestamp,
+    ) -> BrokerResult<Option<BTreeMap<RunState, u64>>> {
+        self.read(move |on| stats::ended(on, from, before))
+            .await
+            .map(Some)
     }
 
     async fn stats(&self) -> BrokerResult<Stats> {

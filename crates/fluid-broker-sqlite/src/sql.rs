@@ -229,6 +229,8 @@ statements! {
                   WHERE ckey IS NOT NULL AND state >= 4 AND state <= 5 AND task = ?1";
     BUSY_KEY = "SELECT count(*) FROM runs INDEXED BY runs_busy \
                  WHERE ckey IS NOT NULL AND state >= 4 AND state <= 5 AND task = ?1 AND ckey = ?2";
+    ENDED = "SELECT count(*) FROM runs INDEXED BY runs_place WHERE place = ?1 AND at >= ?2 AND at < ?3";
+
     FIRST_IN_PLACE = "SELECT at FROM runs INDEXED BY runs_place WHERE place = ?1 ORDER BY at LIMIT 1";
 
     DUE = concat!(

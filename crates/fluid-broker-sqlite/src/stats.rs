@@ -1,15 +1,36 @@
 //! How many runs there are.
 
-use fluid_core::{Priority, Stats};
+use std::collections::BTreeMap;
+
+use fluid_core::{Priority, RunState, Stats};
+use jiff::Timestamp;
 use rusqlite::OptionalExtension;
 
 use crate::error::Outcome;
 use crate::filter::counts;
 use crate::instant::optional;
-use crate::place::{Kind, Lane};
+use crate::place::{Kind, Lane, state_place};
 use crate::sql;
 use crate::state::{Coded, Stored};
 use crate::store::Reading;
+
+/// How many runs ended in a time, by state.
+pub(crate) fn ended(
+    on: &mut Reading,
+    from: Timestamp,
+    before: Timestamp,
+) -> Outcome<BTreeMap<RunState, u64>> {
+    let mut ended = BTreeMap::new();
+    let mut count = on.connection.prepare_cached(sql::ENDED)?;
+    for state in Stored::FINISHED {
+        let times = (from.as_microsecond(), before.as_microsecond());
+        let n: u64 = count.query_row((state_place(state), times.0, times.1), |row| row.get(0))?;
+        if n > 0 {
+            ended.insert(state.public(), n);
+        }
+    }
+    Ok(ended)
+}
 
 pub(crate) fn stats(on: &mut Reading) -> Outcome<Stats> {
     let mut stats = Stats::default();

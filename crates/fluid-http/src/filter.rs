@@ -60,6 +60,11 @@ impl JsonSchema for Moment {
 }
 
 impl Moment {
+    /// As it was said.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
     fn at(&self, now: Timestamp) -> Option<Timestamp> {
         let instant = self.0.parse().ok();
         // A bare number would be seconds elsewhere: who writes one means a year, or an epoch.

@@ -16,7 +16,7 @@ pub fn routes(manager: TaskManager, options: HttpOptions) -> Router {
         .route("/", get(async || Redirect::temporary("ui/")))
         .route("/ui", get(async || Redirect::temporary("ui/")))
         // With the slash, which relative links of the first page count from.
-        .nest("/ui/", ui::routes())
+        .nest("/ui/", ui::routes(&site))
         .nest("/api/v1", api::routes())
         .merge(aio::routes())
         .merge(health::routes())

@@ -7,6 +7,7 @@ use fluid_scheduler::TaskManager;
 
 use crate::access::Access;
 use crate::options::HttpOptions;
+use crate::ui;
 
 /// The tasks, their broker and the options. Cloning is cheap.
 #[derive(Debug, Clone)]
@@ -16,11 +17,17 @@ pub(crate) struct Site(Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) manager: TaskManager,
     pub(crate) options: HttpOptions,
+    /// What the dashboard's tabs share.
+    pub(crate) shared: ui::Shared,
 }
 
 impl Site {
     pub(crate) fn new(manager: TaskManager, options: HttpOptions) -> Self {
-        Self(Arc::new(Inner { manager, options }))
+        Self(Arc::new(Inner {
+            manager,
+            options,
+            shared: ui::Shared::default(),
+        }))
     }
 
     /// Whether everybody who reaches it may do everything, so that pages warn of it.

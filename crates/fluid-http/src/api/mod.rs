@@ -22,6 +22,7 @@ use crate::site::Site;
 use runs::{change, enqueue, list, logs, many, one};
 
 pub(crate) use problem::Problem;
+pub(crate) use schedules::missed;
 
 pub(crate) fn routes() -> Router<Site> {
     let (routes, described) = OpenApiRouter::with_openapi(openapi::about())

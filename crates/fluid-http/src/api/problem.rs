@@ -1,5 +1,6 @@
 //! What went wrong, as RFC 9457 writes it down.
 
+use axum::Extension;
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
@@ -48,6 +49,16 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
         }
+    }
+
+    /// The kind in words.
+    pub(crate) fn title(&self) -> &str {
+        self.title
+    }
+
+    /// What is wrong, and what to do.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
     }
 
     /// There is no such run.
@@ -221,7 +232,9 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = serde_json::to_string(&self).unwrap_or_default();
-        (status, [(CONTENT_TYPE, "application/problem+json")], body).into_response()
+        let kind = [(CONTENT_TYPE, "application/problem+json")];
+        // The dashboard makes a page of it.
+        (status, kind, Extension(self), body).into_response()
     }
 }
 

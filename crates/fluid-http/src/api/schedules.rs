@@ -67,7 +67,8 @@ pub(super) async fn list(State(site): State<Site>) -> Result<Json<Vec<ScheduleVi
     Ok(Json(views.collect()))
 }
 
-fn missed(schedule: &Schedule, last: Timestamp, now: Timestamp) -> usize {
+/// How many ticks after `last` nobody fired, though more than a minute passed; counted up to 1000.
+pub(crate) fn missed(schedule: &Schedule, last: Timestamp, now: Timestamp) -> usize {
     let ticks = std::iter::successors(schedule.next_after(last), |tick| schedule.next_after(*tick));
     let late = |tick: &Timestamp| now.duration_since(*tick) > LATE;
     ticks.take(MissedTicks::MAX_ALL).take_while(late).count()

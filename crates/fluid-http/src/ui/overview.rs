@@ -1,27 +1,124 @@
-//! The first page.
+//! The first page: what needs a look, then what goes on.
+
+mod attention;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::State;
-use axum::response::{IntoResponse, Response};
-use fluid_core::RunState;
+use fluid_core::{ConsumerInfo, QueueName, RunFilter, RunState, Settings, Stats};
+use jiff::Timestamp;
 
-use super::page::Page;
+use super::Answer;
+use super::chart::Chart;
+use super::consumers::Consumer;
+use super::mark::Mark;
+use super::page::{Asked, Page, Place};
+use super::row::Row;
+use super::words::count;
 use crate::api::Problem;
-use crate::site::Site;
+
+use attention::Attention;
+
+/// How many runs are shown of those that run or failed.
+const SHOWN: usize = 8;
+
+/// A lane, and what waits in it.
+#[derive(Debug)]
+struct Queue {
+    name: String,
+    paused: bool,
+    scheduled: String,
+    queued: String,
+    running: String,
+    consumers: usize,
+}
 
 #[derive(Template)]
 #[template(path = "overview.html")]
-struct Overview<'a> {
-    name: &'a str,
-    states: Vec<(&'static str, u64)>,
+struct Overview {
+    base: &'static str,
+    may_change: bool,
+    attention: Vec<Attention>,
+    states: Vec<(Mark, String)>,
+    queues: Vec<Queue>,
+    chart: Option<Chart>,
+    consumers: Vec<Consumer>,
+    running: Vec<Row>,
+    failed: Vec<Row>,
 }
 
-pub(super) async fn show(State(site): State<Site>) -> Result<Response, Problem> {
-    let stats = site.manager.broker().stats().await?;
-    let states = RunState::ALL.map(|state| (state.as_str(), stats.count(state)));
-    let overview = Overview {
-        name: &site.options.name,
-        states: states.into(),
+pub(super) async fn show(asked: Asked) -> Answer {
+    let live = asked.live(overview(&asked)).await?;
+    asked.answer(&Page::new("Overview", Place::Overview).live(live))
+}
+
+async fn overview(asked: &Asked) -> Result<Overview, Problem> {
+    let manager = &asked.site.manager;
+    let broker = manager.broker();
+    let now = broker.now().await?;
+    let stats: Arc<Stats> = asked.shared().stats(broker.as_ref()).await?;
+    let settings = broker.settings().await?;
+    let consumers = broker.consumers().await?;
+    let minutes = asked.shared().throughput(broker.as_ref(), now).await?;
+    let in_states = |states: &[RunState]| RunFilter {
+        states: states.to_vec(),
+        ..RunFilter::default()
     };
-    Ok(Page(overview).into_response())
+    let running = broker
+        .list(in_states(&[RunState::Running]), None, SHOWN)
+        .await?;
+    let failed = [RunState::Failure, RunState::Interrupted];
+    let failed = broker.list(in_states(&failed), None, SHOWN).await?;
+    let chart = minutes.as_deref().map(|minutes| Chart::of(minutes, now));
+    let states = RunState::ALL.map(|state| (state.into(), count(stats.count(state))));
+    Ok(Overview {
+        base: asked.base,
+        may_change: asked.caller.may_change,
+        attention: attention::all(&stats, &settings, &consumers, chart.as_ref(), now),
+        states: states.into(),
+        queues: queues(asked, &stats, &settings, &consumers),
+        chart,
+        consumers: consumers
+            .iter()
+            .map(|info| Consumer::of(info, now))
+            .collect(),
+        running: Row::all(&running.runs, now),
+        failed: Row::all(&failed.runs, now),
+    })
+}
+
+/// Every queue that anybody knows of.
+fn queues(
+    asked: &Asked,
+    stats: &Stats,
+    settings: &Settings,
+    consumers: &[ConsumerInfo],
+) -> Vec<Queue> {
+    let declared = asked.site.manager.tasks().map(|task| &task.queue);
+    let names: BTreeSet<&QueueName> = declared
+        .chain(stats.queues.keys())
+        .chain(&settings.paused_queues)
+        .chain(consumers.iter().flat_map(|consumer| &consumer.queues))
+        .collect();
+    let none = BTreeMap::new();
+    let queue = |name: &QueueName| {
+        let states = stats.queues.get(name).unwrap_or(&none);
+        let number = |state| count(states.get(&state).copied().unwrap_or(0));
+        let takes = |consumer: &&ConsumerInfo| consumer.queues.contains(name);
+        Queue {
+            name: name.to_string(),
+            paused: settings.paused_queues.contains(name),
+            scheduled: number(RunState::Scheduled),
+            queued: number(RunState::Queued),
+            running: number(RunState::Running),
+            consumers: consumers.iter().filter(takes).count(),
+        }
+    };
+    names.into_iter().map(queue).collect()
+}
+
+/// How long something may wait before it is told.
+fn waits_long(oldest: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    oldest.filter(|oldest| now.duration_since(*oldest).as_secs() >= 60)
 }

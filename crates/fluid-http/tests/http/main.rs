@@ -10,6 +10,6 @@ mod aio;
 mod api;
 mod mount;
 mod python;
-mod security;
 mod schemathesis;
+mod security;
 mod served;

@@ -22,8 +22,8 @@ use async_trait::async_trait;
 use fluid_core::{
     Attempt, Broker, BrokerResult, Cancelled, ClaimRequest, Claimed, Clock, ConsumerId,
     ConsumerInfo, Enqueued, Event, ExportedRun, Finish, Finished, LeaseRef, LeaseStatus, LogBatch,
-    LogCap, NewRun, Page, QueueName, Report, RunFilter, RunId, Settings, Stats, StoredLine,
-    SystemClock, TaskName, TaskRun, Tick, Ticked,
+    LogCap, NewRun, Page, QueueName, Report, RunFilter, RunId, RunState, Settings, Stats,
+    StoredLine, SystemClock, TaskName, TaskRun, Tick, Ticked,
 };
 use jiff::Timestamp;
 use tokio::sync::broadcast;
@@ -226,6 +226,14 @@ impl Broker for MemoryBroker {
         ticks: BTreeMap<TaskName, Timestamp>,
     ) -> BrokerResult<usize> {
         self.with(|store, now| store.import(runs, ticks, now))
+    }
+
+    async fn ended(
+        &self,
+        from: Timestamp,
+        before: Timestamp,
+    ) -> BrokerResult<Option<BTreeMap<RunState, u64>>> {
+        Ok(Some(self.with(|store, _| store.ended(from, before))))
     }
 
     async fn stats(&self) -> BrokerResult<Stats> {

@@ -1,8 +1,10 @@
 //! Questions about runs, and the end of those nobody asks about any more.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use fluid_core::{Attempt, Event, Page, RunFilter, RunId, RunState, Stats, TaskRun};
+use jiff::Timestamp;
 
 use super::store::Store;
 
@@ -51,6 +53,16 @@ impl Store {
             }
         }
         stats
+    }
+
+    pub(super) fn ended(&self, from: Timestamp, before: Timestamp) -> BTreeMap<RunState, u64> {
+        let mut counts = BTreeMap::new();
+        for run in self.entries.values().map(|entry| &entry.run) {
+            if run.ended_at.is_some_and(|at| from <= at && at < before) {
+                *counts.entry(run.state).or_default() += 1;
+            }
+        }
+        counts
     }
 
     pub(super) fn purge(&mut self, filter: &RunFilter, limit: usize) -> usize {

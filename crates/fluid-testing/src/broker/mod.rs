@@ -260,6 +260,7 @@ macro_rules! __broker_cases {
                 an_empty_broker_counts_nothing,
                 runs_are_counted_by_task_state_and_queue,
                 the_run_that_waits_longest_is_known,
+                what_ended_in_a_time_is_counted_or_not_told,
             }
             logs {
                 lines_come_back_as_they_were_written,

@@ -62,3 +62,29 @@ pub(super) async fn the_run_that_waits_longest_is_known(stage: Stage<'_>) {
     stage.claim_one("b").await;
     assert_eq!(oldest(stage.broker.stats().await.unwrap()), Some(second));
 }
+
+pub(super) async fn what_ended_in_a_time_is_counted_or_not_told(stage: Stage<'_>) {
+    let begin = stage.now();
+    stage.advance(Duration::from_secs(60));
+    stage.succeed_one("a").await;
+    let aborted = stage.enqueue_one("a").await;
+    stage.cancel(aborted).await;
+    stage.enqueue_one("a").await;
+    let between = stage.in_seconds(30);
+    stage.advance(Duration::from_secs(60));
+    stage.succeed_one("b").await;
+    let end = stage.in_seconds(30);
+    let ended = async |from, before| stage.broker.ended(from, before).await.unwrap();
+    let Some(first) = ended(begin, between).await else {
+        return;
+    };
+    assert_eq!(
+        first,
+        [(RunState::Success, 1), (RunState::Aborted, 1)].into()
+    );
+    assert_eq!(
+        ended(between, end).await,
+        Some([(RunState::Success, 1)].into())
+    );
+    assert_eq!(ended(end, stage.in_seconds(90)).await, Some([].into()));
+}
