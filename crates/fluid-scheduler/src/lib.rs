@@ -13,12 +13,16 @@ mod execute;
 mod executors;
 mod manager;
 mod memory;
+mod meters;
 mod reporter;
 mod scheduler;
+mod vitals;
 mod why;
 
 pub use consumer::{ConsumerConfig, TaskConsumer};
 pub use executors::Executors;
 pub use manager::{ManagerError, QueueError, TaskManager, TaskManagerBuilder, WaitError};
 pub use memory::MemoryBroker;
+pub use meters::MeasuredBroker;
 pub use scheduler::TaskScheduler;
+pub use vitals::{Part, Vital};

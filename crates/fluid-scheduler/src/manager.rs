@@ -15,6 +15,9 @@ use serde_json::Value;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
+use crate::meters::{self, MeasuredBroker};
+use crate::vitals::Vitals;
+
 /// How often a wait looks at a run although no event said that it changed.
 const WAIT_POLL: Duration = Duration::from_secs(1);
 
@@ -168,10 +171,12 @@ impl TaskManagerBuilder {
                 return Err(ManagerError::DuplicateTask(name));
             }
         }
+        meters::describe();
         Ok(TaskManager(Arc::new(Inner {
-            broker,
+            broker: Arc::new(MeasuredBroker::new(broker)),
             tasks,
             state: Arc::new(self.state),
+            vitals: Arc::default(),
         })))
     }
 }
@@ -201,6 +206,7 @@ struct Inner {
     broker: Arc<dyn Broker>,
     tasks: BTreeMap<TaskName, Arc<Task>>,
     state: Arc<SharedState>,
+    vitals: Arc<Vitals>,
 }
 
 impl fmt::Debug for TaskManager {
@@ -219,9 +225,13 @@ impl TaskManager {
         TaskManagerBuilder::default()
     }
 
-    /// The broker.
+    /// The broker, whose calls are [measured](MeasuredBroker).
     pub fn broker(&self) -> &Arc<dyn Broker> {
         &self.0.broker
+    }
+
+    pub(crate) fn loops(&self) -> &Arc<Vitals> {
+        &self.0.vitals
     }
 
     /// The registered tasks, by name.
