@@ -36,6 +36,8 @@ impl Workplace {
         for (name, _) in std::env::vars().filter(|(name, _)| ours(name)) {
             command.env_remove(name);
         }
+        // Other tests may have the usual port.
+        command.env("FLUID_HTTP", "none");
         command
     }
 

@@ -156,6 +156,7 @@ impl App {
         let filter = match (&cli.global.log, &cli.command) {
             (Some(filter), _) => filter.as_str(),
             (None, Action::Serve(args)) if !args.tells_on_terminal(output) => logging::TOLD,
+            (None, Action::Dashboard(_)) if !output.stderr_is_terminal => logging::TOLD,
             (None, _) => logging::WARNED,
         };
         logging::begin(filter, cli.global.log_format)?;
@@ -165,8 +166,9 @@ impl App {
         };
         let broker_origin = origin("broker", "--broker", "FLUID_BROKER_URL");
         let executor_origin = origin("executor", "--executor", "FLUID_EXECUTOR");
-        let (settings, file) = match config {
-            Some(config) => (config.settings, Some(config.path)),
+        let http_origin = origin("address", "--http", "FLUID_HTTP");
+        let (settings, http, file) = match config {
+            Some(config) => (config.settings, config.http, Some(config.path)),
             None => Default::default(),
         };
         let session = Session {
@@ -174,6 +176,7 @@ impl App {
             version: self.version,
             output,
             settings,
+            http,
             file,
             needs_file: self.needs_file,
             tasks: self.tasks,
@@ -186,6 +189,7 @@ impl App {
             redis_default: std::env::var(REDIS_VARIABLE)
                 .ok()
                 .filter(|url| cfg!(feature = "redis") && !url.is_empty()),
+            http_origin,
             executor_wanted: cli.global.executor.map(|kind| (kind, executor_origin)),
             manager: OnceCell::new(),
         };

@@ -68,6 +68,7 @@ mod config;
 mod detector;
 mod exit;
 mod failure;
+mod http;
 #[cfg(feature = "k8s")]
 mod k8s;
 mod logging;
@@ -78,7 +79,9 @@ mod session;
 mod signals;
 
 pub use app::App;
-pub use config::{Config, ConfigError, FILE_NAME, Fault, Limit, Settings};
+pub use config::{
+    Config, ConfigError, FILE_NAME, Fault, HttpAccess, HttpAddress, HttpSettings, Limit, Settings,
+};
 pub use exit::Exit;
 pub use fluid_core as core;
 pub use fluid_scheduler as scheduler;

@@ -9,7 +9,7 @@ use fluid_exec_local::{InlineExecutor, SubprocessExecutor};
 use fluid_scheduler::{Executors, MemoryBroker, TaskManager};
 use tokio::sync::OnceCell;
 
-use crate::config::{Settings, nearest};
+use crate::config::{HttpSettings, Settings, nearest};
 use crate::detector::{self, BrokerChoice, BrokerUrl, ExecutorChoice, Origin};
 use crate::failure::Failure;
 use crate::output::Output;
@@ -31,6 +31,8 @@ pub(crate) struct Session {
     pub(crate) output: Output,
     /// What `fluid.toml` says, or nothing.
     pub(crate) settings: Settings,
+    /// What it says of HTTP, or nothing.
+    pub(crate) http: HttpSettings,
     /// `fluid.toml`, if there is one.
     pub(crate) file: Option<PathBuf>,
     /// The application has no tasks but those of the file.
@@ -43,6 +45,8 @@ pub(crate) struct Session {
     pub(crate) redis_default: Option<String>,
     /// `--executor` or its variable.
     pub(crate) executor_wanted: Option<(fluid_core::ExecutorKind, Origin)>,
+    /// Where the address for HTTP comes from if one is named in this call.
+    pub(crate) http_origin: Origin,
     pub(crate) manager: OnceCell<TaskManager>,
 }
 

@@ -561,6 +561,9 @@ pub struct ConsumerInfo {
     pub host: String,
     /// Its process.
     pub pid: u32,
+    /// Where its process serves HTTP, as `http://127.0.0.1:7373/`.
+    #[serde(default)]
+    pub http: Option<String>,
     /// Its version of fluid.
     pub version: String,
     /// When it started, by its own clock.

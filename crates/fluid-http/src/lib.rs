@@ -22,17 +22,21 @@
 //! | `/tasks…` | the routes of aio-fluid, as it answers them |
 //! | `/healthz`, `/readyz` | whether the process lives, and whether its broker answers |
 
+mod access;
 mod api;
 #[allow(dead_code, reason = "the lists ask next")]
 mod filter;
 mod guard;
 mod health;
+mod limits;
 mod options;
 mod routes;
 mod server;
 mod site;
 mod ui;
 
+pub use access::{Access, Role, Tokens, TokensError, UserHeader};
+pub use limits::Limits;
 pub use options::HttpOptions;
 pub use routes::routes;
 pub use server::Server;

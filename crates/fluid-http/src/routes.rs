@@ -14,7 +14,9 @@ pub fn routes(manager: TaskManager, options: HttpOptions) -> Router {
     let site = Site::new(manager, options);
     let routes = Router::new()
         .route("/", get(async || Redirect::temporary("ui/")))
-        .nest("/ui", ui::routes())
+        .route("/ui", get(async || Redirect::temporary("ui/")))
+        // With the slash, which relative links of the first page count from.
+        .nest("/ui/", ui::routes())
         .nest("/api/v1", api::routes())
         .merge(health::routes())
         .with_state(site.clone());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use fluid_scheduler::TaskManager;
 
+use crate::access::Access;
 use crate::options::HttpOptions;
 
 /// The tasks, their broker and the options. Cloning is cheap.
@@ -20,6 +21,12 @@ pub(crate) struct Inner {
 impl Site {
     pub(crate) fn new(manager: TaskManager, options: HttpOptions) -> Self {
         Self(Arc::new(Inner { manager, options }))
+    }
+
+    /// Whether everybody who reaches it may do everything, so that pages warn of it.
+    #[allow(dead_code, reason = "the pages ask next")]
+    pub(crate) fn lets_everybody_in(&self) -> bool {
+        matches!(self.options.access, Access::Open)
     }
 }
 

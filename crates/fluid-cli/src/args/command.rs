@@ -81,6 +81,7 @@ pub(crate) fn command_for<'a>(
         .after_help(format!("{}\n\n{TABLE}", examples(name)));
     for (action, after) in [
         ("serve", SERVE_HELP),
+        ("dashboard", DASHBOARD_HELP),
         ("runs", RUNS_HELP),
         ("ls", LS_HELP),
         ("status", STATUS_HELP),
@@ -197,6 +198,14 @@ Examples:
   NAME serve
   NAME serve --queues images,default --concurrency 4
   NAME serve --quiet --log info --log-format json     under a service manager";
+
+const DASHBOARD_HELP: &str = "\
+For a machine that looks and takes no runs; `serve` has the dashboard with it. It needs the broker, and the fluid.toml \
+of those who serve for tasks to be run from there.
+
+Examples:
+  NAME dashboard
+  NAME --broker redis://queue.example dashboard --http 127.0.0.1:8080";
 
 const EXEC_HELP: &str = "\
 The task runs in front of you: nothing is stored, and there is no retry. What it prints goes to standard error, \

@@ -6,6 +6,7 @@
 
 mod command;
 mod flag;
+mod http;
 mod params;
 mod property;
 mod task_call;
@@ -24,6 +25,7 @@ use crate::config::Limit;
 use crate::output::{Format, Output};
 
 pub(crate) use command::{EnqueueArgs, ExecArgs, command_for};
+pub(crate) use http::HttpArgs;
 pub(crate) use params::{ParamsArgs, read as read_params, read_all, read_one};
 pub(crate) use task_call::TaskCall;
 pub(crate) use transfer::MoveArgs;
@@ -114,8 +116,10 @@ pub(crate) enum LogFormat {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Action {
-    /// Run tasks: consumer and scheduler in one process
+    /// Run tasks: consumer, scheduler and dashboard in one process
     Serve(ServeArgs),
+    /// Serve the dashboard and the API alone, without taking runs or firing schedules
+    Dashboard(DashboardArgs),
     /// Run one task here and now, without the queue
     Exec(TaskCall),
     /// Ask for a run of a task
@@ -191,6 +195,11 @@ pub(crate) struct ServeArgs {
     /// Don't tell of every run and don't show output; the log goes on
     #[arg(long, short)]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) http: HttpArgs,
+    /// Don't serve HTTP, as --http none
+    #[arg(long, help_heading = "HTTP")]
+    pub(crate) no_http: bool,
 }
 
 impl ServeArgs {
@@ -198,6 +207,13 @@ impl ServeArgs {
     pub(crate) fn tells_on_terminal(&self, output: Output) -> bool {
         !self.quiet && !output.is_json() && output.stdout_is_terminal && output.stderr_is_terminal
     }
+}
+
+/// `dashboard`.
+#[derive(Debug, Args)]
+pub(crate) struct DashboardArgs {
+    #[command(flatten)]
+    pub(crate) http: HttpArgs,
 }
 
 /// `ls`.

@@ -1,6 +1,7 @@
 //! The commands.
 
 mod completion;
+mod dashboard;
 mod enqueue;
 mod exec;
 mod follow;
@@ -23,6 +24,7 @@ use crate::session::Session;
 pub(crate) async fn run(session: Arc<Session>, action: Action) -> Done {
     match action {
         Action::Serve(args) => serve::serve(&session, &args).await,
+        Action::Dashboard(args) => dashboard::dashboard(&session, &args).await,
         Action::Exec(call) => exec::exec(session, &call).await,
         Action::Enqueue(call) => enqueue::enqueue(&session, &call).await,
         Action::Ls(args) => tasks::list(&session, &args).await,

@@ -1,4 +1,4 @@
-//! `serve`: consumer and scheduler in one process.
+//! `serve`: consumer, scheduler and dashboard in one process.
 
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use crate::args::ServeArgs;
 use crate::detector::{BrokerChoice, ExecutorChoice};
 use crate::exit::Exit;
 use crate::failure::{Done, Failure};
+use crate::http::Http;
 use crate::output::{Table, relative, style};
 use crate::session::Session;
 use crate::signals::Signals;
@@ -31,22 +32,34 @@ pub(super) async fn serve(session: &Session, args: &ServeArgs) -> Done {
     let (broker, executor) = (session.broker_choice()?, session.executor_choice()?);
     let manager = session.manager().await?;
     let signals = listen()?;
+    let (stop, over) = (CancellationToken::new(), CancellationToken::new());
+    let http = open_http(session, args, manager, &stop).await?;
+    let mut config = config(session, args);
+    config.http.clone_from(&http.url);
     tracing::info!(
         broker = %broker.url, broker_because = broker.why,
         executor = %executor.kind, executor_because = executor.why,
+        http = http.url.as_deref().unwrap_or("none"), http_because = http.why,
         "serving"
     );
-    let config = config(session, args);
     let drain_timeout = config.drain_timeout;
     // Who schedules also deletes.
     let retention = retention(session, args).filter(|_| !args.no_scheduler);
     if !args.quiet {
-        banner(session, manager, &broker, &executor, &config, retention)?;
+        let chosen = Chosen {
+            broker: &broker,
+            executor: &executor,
+            http: &http,
+        };
+        banner(session, manager, &chosen, &config, retention)?;
+    } else if http.in_vain {
+        tracing::warn!(because = http.why, "no dashboard is served");
     }
+    // A task of its own: who asks is not held up by what the consumer does, nor the other way round.
+    let answering = tokio::spawn(http.run(over.clone()));
     let story = (!args.quiet).then(|| Story::begin(manager.clone(), session.output));
     let executors = session.executors(&executor, Some(config.grace)).await?;
     let consumer = TaskConsumer::new(manager.clone(), executors, config);
-    let (stop, over) = (CancellationToken::new(), CancellationToken::new());
     let force = consumer.force();
     let consume = async {
         let result = consumer.run(stop.clone()).await;
@@ -71,20 +84,37 @@ pub(super) async fn serve(session: &Session, args: &ServeArgs) -> Done {
             story.tell(&over).await;
         }
     };
-    let (consumed, scheduled, (), ()) = tokio::join!(
+    let (consumed, scheduled, (), answered, ()) = tokio::join!(
         consume,
         schedule,
         tell,
+        answering,
         obey(session, signals, &stop, &force, &over, drain_timeout)
     );
     consumed?;
     scheduled?;
+    answered.map_err(|error| {
+        Failure::new(Exit::Other, "HTTP could not be served any more").caused_by(&error)
+    })?;
     if session.output.is_json() {
         session.output.json(&json!({ "event": "stopped" }))?;
     } else if !args.quiet {
         session.output.line("stopped")?;
     }
     Ok(Exit::Done)
+}
+
+/// What serves HTTP beside the consumer; `--no-http` goes before all that asks for it.
+async fn open_http(
+    session: &Session,
+    args: &ServeArgs,
+    manager: &TaskManager,
+    draining: &CancellationToken,
+) -> Result<Http, Failure> {
+    if args.no_http {
+        return Ok(Http::none("--no-http says so".to_owned(), false));
+    }
+    Http::open(session, &args.http, manager, draining).await
 }
 
 /// The first signal drains, the second one stops at once.
@@ -152,14 +182,25 @@ fn retention(session: &Session, args: &ServeArgs) -> Option<Duration> {
     }
 }
 
+/// What was chosen for this process, and why.
+struct Chosen<'a> {
+    broker: &'a BrokerChoice,
+    executor: &'a ExecutorChoice,
+    http: &'a Http,
+}
+
 fn banner(
     session: &Session,
     manager: &TaskManager,
-    broker: &BrokerChoice,
-    executor: &ExecutorChoice,
+    chosen: &Chosen<'_>,
     config: &ConsumerConfig,
     retention: Option<Duration>,
 ) -> Result<(), Failure> {
+    let Chosen {
+        broker,
+        executor,
+        http,
+    } = chosen;
     let output = session.output;
     let now = Timestamp::now();
     let next = manager.next_ticks(now);
@@ -167,6 +208,7 @@ fn banner(
         return output.json(&json!({
             "event": "serving", "consumer": config.id, "version": session.version,
             "broker": { "url": broker.url.to_string(), "why": broker.why }, "executor": executor,
+            "http": { "url": http.url, "why": http.why },
             "queues": config.queues, "concurrency": config.max_concurrent_tasks,
             "lease": duration::format(config.lease), "grace": duration::format(config.grace),
             "drain_timeout": duration::format(config.drain_timeout), "retention": retention.map(duration::format),
@@ -183,6 +225,8 @@ fn banner(
         "  executor  {} for cpu_bound tasks ({})",
         executor.kind, executor.why
     ))?;
+    let url = http.url.as_deref().unwrap_or("none");
+    output.line(&format!("  http      {url} ({})", http.why))?;
     let queues: Vec<_> = config.queues.iter().map(QueueName::as_str).collect();
     output.line(&format!(
         "  queues    {}, {} runs at once",

@@ -92,7 +92,7 @@ pub(super) async fn status(session: &Session) -> Done {
             .map(|()| Exit::Done);
     }
     let mut table = Table::new([
-        "CONSUMER", "QUEUES", "RUNNING", "PID", "HOST", "STARTED", "SEEN",
+        "CONSUMER", "QUEUES", "RUNNING", "PID", "HOST", "STARTED", "SEEN", "HTTP",
     ]);
     for consumer in &consumers {
         let queues: Vec<_> = consumer.queues.iter().map(QueueName::as_str).collect();
@@ -114,6 +114,10 @@ pub(super) async fn status(session: &Session) -> Done {
                 Style::new(),
             ),
             (relative(consumer.seen_at, now), Style::new()),
+            (
+                consumer.http.clone().unwrap_or_else(|| "-".to_owned()),
+                Style::new(),
+            ),
         ]);
     }
     output.table(&table)?;

@@ -14,6 +14,7 @@ use toml::Spanned;
 
 use super::explain::explain;
 use super::fault::Fault;
+use super::http::HttpSettings;
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -21,6 +22,8 @@ use super::fault::Fault;
 pub(super) struct FileForm {
     #[serde(default)]
     pub(super) fluid: Settings,
+    #[serde(default)]
+    pub(super) http: HttpSettings,
     #[serde(default)]
     pub(super) tasks: BTreeMap<Spanned<String>, TaskForm>,
 }

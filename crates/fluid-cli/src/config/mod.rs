@@ -4,6 +4,7 @@ mod check;
 mod explain;
 mod fault;
 mod form;
+mod http;
 mod nearest;
 mod template;
 
@@ -13,6 +14,7 @@ use fluid_core::Task;
 
 pub use fault::{ConfigError, Fault};
 pub use form::{Limit, Settings};
+pub use http::{HttpAccess, HttpAddress, HttpSettings};
 pub(crate) use nearest::nearest;
 pub(crate) use template::TEMPLATE;
 
@@ -27,6 +29,8 @@ pub struct Config {
     pub path: PathBuf,
     /// Its section `[fluid]`.
     pub settings: Settings,
+    /// Its section `[http]`.
+    pub http: HttpSettings,
     /// Its `[tasks.NAME]`, by name.
     pub tasks: Vec<Task>,
 }
@@ -56,9 +60,12 @@ impl Config {
         let form = form::read(text).map_err(|fault| faulty(vec![fault]))?;
         let directory = path.parent().unwrap_or(Path::new("/")).to_owned();
         let tasks = check::tasks(form.tasks, &directory).map_err(faulty)?;
+        let mut http = form.http;
+        http.tokens = http.tokens.map(|file| directory.join(file));
         Ok(Self {
             path,
             settings: form.fluid,
+            http,
             tasks,
         })
     }

@@ -70,9 +70,13 @@ fn every_key_of_fluid_toml_is_documented_and_no_other() {
     let page = page("docs/fluid-toml.md");
     let place = Place::empty();
     let task = "[tasks.a]\ncommand = [\"true\"]\n";
-    assert_eq!(known_keys(&place, "[zzzzzzzz]"), set(["fluid", "tasks"]));
+    assert_eq!(
+        known_keys(&place, "[zzzzzzzz]"),
+        set(["fluid", "http", "tasks"])
+    );
     for (heading, file) in [
         ("`[fluid]`", "[fluid]\nzzzzzzzz = 1".to_owned()),
+        ("`[http]`", "[http]\nzzzzzzzz = 1".to_owned()),
         ("`[tasks.NAME]`", format!("{task}zzzzzzzz = 1")),
         ("`schedule`", format!("{task}schedule = {{ zzzzzzzz = 1 }}")),
         ("`retry`", format!("{task}retry = {{ zzzzzzzz = 1 }}")),
@@ -96,9 +100,10 @@ fn every_key_has_a_part_in_an_example() {
     let examples = examples(&page).join("\n");
     let words = set(examples.split(|c: char| !(c.is_alphanumeric() || c == '_')));
     // Read in a Kubernetes cluster only, and explained by their names.
-    let without = ["drain_timeout", "lease", "executor"];
+    let without = ["drain_timeout", "lease", "executor", "insecure"];
     for row in rows(section(&page, "## `[fluid]`"))
         .iter()
+        .chain(&rows(section(&page, "## `[http]`")))
         .chain(&rows(section(&page, "## `[tasks.NAME]`")))
     {
         let key = row[0].trim_matches('`');
@@ -194,7 +199,9 @@ fn the_variables_for_settings_are_those_of_the_help() {
     let mut found = BTreeMap::new();
     let all = every_help(&Place::new(""));
     // What is global is under every command: the first, without a name, settles it.
-    for (name, help) in all.iter().filter(|(name, _)| !name.starts_with("k8s")) {
+    // What `dashboard` takes, `serve` takes too.
+    let others = |name: &str| name.starts_with("k8s") || name == "dashboard";
+    for (name, help) in all.iter().filter(|(name, _)| !others(name)) {
         let words: Vec<&str> = help.split_whitespace().collect();
         let mut flag = "";
         for (index, word) in words.iter().enumerate() {

@@ -12,6 +12,7 @@ mod docs;
 mod exits;
 mod faults;
 mod help;
+mod http;
 mod init;
 mod moving;
 mod params;

@@ -16,12 +16,21 @@ pub(crate) struct Process {
     said: Vec<String>,
 }
 
+/// Serves no HTTP unless the test says where: another test may have the usual port.
+pub(crate) fn quiet_http(command: &mut Command) {
+    let said = command.get_envs().any(|(name, _)| name == "FLUID_HTTP");
+    if !said && !command.get_args().any(|arg| arg == "--http") {
+        command.env("FLUID_HTTP", "none");
+    }
+}
+
 impl Process {
     pub(crate) fn start(mut command: Command) -> Self {
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        quiet_http(&mut command);
         let mut child = command.spawn().unwrap();
         let (send, lines) = channel();
         let out = BufReader::new(child.stdout.take().unwrap());

@@ -14,6 +14,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::place::DEADLINE;
+use crate::serving::quiet_http;
 
 const ROWS: u16 = 40;
 const COLUMNS: u16 = 100;
@@ -52,6 +53,7 @@ impl Terminal {
             .write(true)
             .open(name)
             .unwrap();
+        quiet_http(&mut command);
         command
             .env("TERM", "xterm-256color")
             .stdin(screen.try_clone().unwrap())

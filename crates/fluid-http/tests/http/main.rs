@@ -1,4 +1,6 @@
 //! The routes, asked as a client asks them: over a real socket.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod security;
 mod served;
 mod thin;

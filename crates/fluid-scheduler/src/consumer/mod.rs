@@ -45,6 +45,8 @@ pub struct ConsumerConfig {
     pub drain_timeout: Duration,
     /// How often it looks for runs although nothing said there are any; 5 s by default.
     pub poll: Duration,
+    /// Where this process serves HTTP, to be told to others; nowhere by default.
+    pub http: Option<String>,
 }
 
 impl Default for ConsumerConfig {
@@ -57,6 +59,7 @@ impl Default for ConsumerConfig {
             grace: Duration::from_secs(5),
             drain_timeout: Duration::from_secs(20),
             poll: Duration::from_secs(5),
+            http: None,
         }
     }
 }
@@ -165,6 +168,7 @@ impl TaskConsumer {
             draining,
             host: host(),
             pid: std::process::id(),
+            http: self.config.http.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             started_at: self.started_at,
             seen_at: self.started_at,

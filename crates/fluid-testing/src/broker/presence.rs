@@ -23,6 +23,7 @@ fn info(stage: &Stage<'_>, name: &str) -> ConsumerInfo {
         draining: false,
         host: "host-1".to_owned(),
         pid: 4711,
+        http: Some("http://127.0.0.1:7373/".to_owned()),
         version: "0.1.0".to_owned(),
         started_at: stage.in_seconds(-100),
         // The broker knows better.
