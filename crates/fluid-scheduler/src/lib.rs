@@ -23,6 +23,6 @@ pub use consumer::{ConsumerConfig, TaskConsumer};
 pub use executors::Executors;
 pub use manager::{ManagerError, QueueError, TaskManager, TaskManagerBuilder, WaitError};
 pub use memory::MemoryBroker;
-pub use meters::MeasuredBroker;
+pub use meters::{MeasuredBroker, describe as describe_metrics};
 pub use scheduler::TaskScheduler;
 pub use vitals::{Part, Vital};

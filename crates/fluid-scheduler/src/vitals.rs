@@ -2,9 +2,9 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use serde::Serialize;
+use tokio::time::Instant;
 
 use crate::manager::TaskManager;
 
@@ -14,8 +14,7 @@ pub(crate) const BEAT: Duration = Duration::from_secs(5);
 pub(crate) const ROUND: Duration = Duration::from_secs(60);
 
 /// A loop that must go round.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Part {
     /// Claims runs and writes their ends.
@@ -24,6 +23,17 @@ pub enum Part {
     Leases,
     /// Fires ticks.
     Scheduler,
+}
+
+impl Part {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Consumer => "consumer",
+            Self::Leases => "leases",
+            Self::Scheduler => "scheduler",
+        }
+    }
 }
 
 /// How a loop of this process is.

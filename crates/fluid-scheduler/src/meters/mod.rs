@@ -26,8 +26,9 @@ pub(crate) const BUSY: &str = "fluid_consumer_slots_busy";
 pub(crate) const BACKLOG: &str = "fluid_reporter_backlog";
 pub(crate) const BROKER_CALL: &str = "fluid_broker_call_seconds";
 
-/// Tells the recorder what each name means.
-pub(crate) fn describe() {
+/// Tells the recorder of metrics what fluid's names mean. A manager that is built does so; a recorder that is installed
+/// later is told by this.
+pub fn describe() {
     describe_counter!(ENQUEUED, "Runs that were enqueued.");
     describe_counter!(RETRIED, "Finished runs that were enqueued once more.");
     describe_histogram!(
