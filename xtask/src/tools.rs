@@ -20,6 +20,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("sha256sum", "coreutils"),
     ("setpriv", "util-linux"),
     ("openssl", "openssl"),
+    ("promtool", "prometheus"),
     ("redis-server", "redis-server"),
     ("redis-cli", "redis-tools"),
     ("redis-sentinel", "redis-sentinel"),

@@ -27,6 +27,8 @@ pub(crate) struct Http {
     pub(crate) in_vain: bool,
     #[cfg(feature = "http")]
     server: Option<fluid_http::Server>,
+    #[cfg(feature = "http")]
+    metrics: Option<fluid_http::Metrics>,
 }
 
 impl Http {
@@ -64,12 +66,15 @@ impl Http {
         };
         let mut options = options::options(session, args, address)?;
         options.draining = draining.clone();
+        let metrics = fluid_http::Metrics::install();
+        options.metrics.clone_from(&metrics);
         match listen::listen(address, origin, manager, options).await? {
             Listening::On(server, address) => Ok(Self {
                 url: Some(format!("http://{address}/")),
                 why,
                 in_vain: false,
                 server: Some(server),
+                metrics,
             }),
             Listening::InVain(why) => Ok(Self::none(why, true)),
         }
@@ -101,6 +106,8 @@ impl Http {
             in_vain,
             #[cfg(feature = "http")]
             server: None,
+            #[cfg(feature = "http")]
+            metrics: None,
         }
     }
 
@@ -108,7 +115,12 @@ impl Http {
     pub(crate) async fn run(self, stop: CancellationToken) {
         #[cfg(feature = "http")]
         if let Some(server) = self.server {
-            server.run(stop).await;
+            let upkeep = async {
+                if let Some(metrics) = &self.metrics {
+                    metrics.upkeep(stop.clone()).await;
+                }
+            };
+            tokio::join!(server.run(stop.clone()), upkeep);
         }
         #[cfg(not(feature = "http"))]
         let _ = (self, stop);

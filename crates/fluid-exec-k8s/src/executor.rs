@@ -12,6 +12,7 @@ use kube::Client;
 use crate::cluster::Cluster;
 use crate::execution::{Attempt, K8sExecution, start_error};
 use crate::identity;
+use crate::measure;
 use crate::namespace::Namespace;
 use crate::output::Logs;
 use crate::templates::Templates;
@@ -123,9 +124,10 @@ impl K8sExecutorBuilder {
     /// The executor. It asks nothing of the cluster before the first attempt.
     #[must_use]
     pub fn build(self) -> K8sExecutor {
+        measure::describe();
         K8sExecutor {
             shared: Arc::new(Shared {
-                cluster: Cluster::new(self.client),
+                cluster: Cluster::new(measure::measured(self.client)),
                 templates: Templates::default(),
                 logs: Logs::default(),
                 env: self.env,

@@ -52,6 +52,7 @@ mod identity;
 mod insist;
 mod job;
 mod lines;
+mod measure;
 mod namespace;
 mod output;
 mod pace;

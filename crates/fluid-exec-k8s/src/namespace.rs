@@ -19,6 +19,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::cluster::Cluster;
 use crate::fault::{Fault, chain};
 use crate::identity::RUN_LABEL;
+use crate::measure::watch_restarts;
 use crate::pace::{DISBELIEF, Doubt, Pace};
 use crate::store::{Store, Subscription};
 use crate::view::{Job, Pod, jobs, pods, resource};
@@ -286,6 +287,7 @@ async fn follow<K>(
             Err(error) => error,
         };
         failures += 1;
+        watch_restarts(told.what);
         let wait = match fault(error) {
             Fault::Refused(why) => {
                 let disbelief = match *told.access.borrow() {

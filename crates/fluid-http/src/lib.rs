@@ -20,7 +20,8 @@
 //! | `/ui/` | the dashboard; `/` leads there |
 //! | `/api/v1/…` | the API; `/api/v1/openapi.json` describes it |
 //! | `/tasks…` | the routes of aio-fluid, as it answers them |
-//! | `/healthz`, `/readyz` | whether the process lives, and whether its broker answers |
+//! | `/metrics` | what this process measured and what the broker holds, for Prometheus |
+//! | `/healthz`, `/readyz` | whether the process lives, and whether it takes work |
 
 mod access;
 mod aio;
@@ -29,12 +30,14 @@ mod filter;
 mod guard;
 mod health;
 mod limits;
+mod metrics;
 mod options;
 mod routes;
 mod server;
 mod site;
 mod ui;
 
+pub use self::metrics::Metrics;
 pub use access::{Access, Role, Tokens, TokensError, UserHeader};
 pub use limits::Limits;
 pub use options::HttpOptions;

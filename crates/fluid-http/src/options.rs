@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::limits::Limits;
+use crate::metrics::Metrics;
 
 /// What the routes are given beside the tasks and their broker.
 #[derive(Debug, Clone)]
@@ -31,6 +32,9 @@ pub struct HttpOptions {
     pub limits: Limits,
     /// Cancel it when the process begins to stop: streams and waits then end, and `/readyz` says that it is not ready.
     pub draining: CancellationToken,
+    /// What this process measures, if its recorder is [ours](Metrics::install): told at `/metrics`, beside what the
+    /// broker says at the moment.
+    pub metrics: Option<Metrics>,
 }
 
 impl Default for HttpOptions {
@@ -48,6 +52,7 @@ impl Default for HttpOptions {
             proxies: local.into(),
             limits: Limits::default(),
             draining: CancellationToken::new(),
+            metrics: None,
         }
     }
 }

@@ -1,13 +1,14 @@
 //! All routes together.
 
 use axum::Router;
+use axum::middleware::from_fn;
 use axum::response::Redirect;
 use axum::routing::get;
 use fluid_scheduler::TaskManager;
 
 use crate::options::HttpOptions;
 use crate::site::Site;
-use crate::{aio, api, guard, health, ui};
+use crate::{aio, api, guard, health, metrics, ui};
 
 /// The API, the dashboard and the rest, to be served by [`Server`](crate::Server) or mounted in another router.
 pub fn routes(manager: TaskManager, options: HttpOptions) -> Router {
@@ -20,6 +21,7 @@ pub fn routes(manager: TaskManager, options: HttpOptions) -> Router {
         .nest("/api/v1", api::routes())
         .merge(aio::routes())
         .merge(health::routes())
-        .with_state(site.clone());
-    guard::around(routes, &site)
+        .with_state(site.clone())
+        .merge(metrics::routes(&site));
+    guard::around(routes, &site).layer(from_fn(metrics::measure))
 }

@@ -15,7 +15,9 @@ use serde_json::Value;
 use tokio::sync::broadcast;
 use tokio::time::Instant;
 
+use crate::meters::{self, MeasuredBroker};
 use crate::outage::Outage;
+use crate::vitals::Vitals;
 
 /// How often a wait looks at a run although no event said that it changed.
 const WAIT_POLL: Duration = Duration::from_secs(1);
@@ -170,11 +172,13 @@ impl TaskManagerBuilder {
                 return Err(ManagerError::DuplicateTask(name));
             }
         }
+        meters::describe();
         Ok(TaskManager(Arc::new(Inner {
-            broker,
+            broker: Arc::new(MeasuredBroker::new(broker)),
             tasks,
             state: Arc::new(self.state),
             outage: Arc::default(),
+            vitals: Arc::default(),
         })))
     }
 }
@@ -205,6 +209,7 @@ struct Inner {
     tasks: BTreeMap<TaskName, Arc<Task>>,
     state: Arc<SharedState>,
     outage: Arc<Outage>,
+    vitals: Arc<Vitals>,
 }
 
 impl fmt::Debug for TaskManager {
@@ -223,9 +228,13 @@ impl TaskManager {
         TaskManagerBuilder::default()
     }
 
-    /// The broker.
+    /// The broker, whose calls are [measured](MeasuredBroker).
     pub fn broker(&self) -> &Arc<dyn Broker> {
         &self.0.broker
+    }
+
+    pub(crate) fn loops(&self) -> &Arc<Vitals> {
+        &self.0.vitals
     }
 
     /// The registered tasks, by name.

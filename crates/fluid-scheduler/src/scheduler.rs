@@ -14,10 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backoff::Backoff;
 use crate::manager::{TaskManager, new_run_of};
+use crate::meters::TickMeters;
 use crate::outage::Chore;
+use crate::vitals::{Part, ROUND};
 
 /// A tick that is noticed later than this counts as missed, and the task's policy says what to do about it.
-const LATE: SignedDuration = SignedDuration::from_secs(60);
+pub(crate) const LATE: SignedDuration = SignedDuration::from_secs(60);
 /// The longest sleep, so that a clock that was turned is noticed.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
 /// How often finished runs that are too old are deleted.
@@ -75,13 +77,20 @@ impl TaskScheduler {
     async fn fire(&self) -> BrokerResult<()> {
         let broker = self.manager.broker();
         let mut backoff = Backoff::new(Chore::Ticks, self.manager.outage());
+        let vitals = self.manager.loops();
+        let pulse = vitals.begin(Part::Scheduler, LONGEST_SLEEP + ROUND);
         let mut cursors = loop {
+            pulse.beat();
             match self.begin().await {
                 Ok(cursors) => break cursors,
                 Err(error) => wait_after(&mut backoff, error).await?,
             }
         };
+        for cursor in &cursors {
+            TickMeters::announce(&cursor.task.name);
+        }
         loop {
+            pulse.beat();
             let now = match broker.now().await {
                 Ok(now) => now,
                 Err(error) => {
@@ -89,13 +98,18 @@ impl TaskScheduler {
                     continue;
                 }
             };
-            let ticks: Vec<Tick> = cursors
+            if let Err(error) = self.catch_up(&mut cursors, now).await {
+                wait_after(&mut backoff, error).await?;
+                continue;
+            }
+            let due: Vec<Dues> = cursors
                 .iter()
-                .flat_map(|cursor| due_ticks(cursor, now))
+                .map(|cursor| due_ticks(cursor, now))
                 .collect();
+            let ticks: Vec<Tick> = due.iter().flat_map(|due| due.ticks.clone()).collect();
             if !ticks.is_empty() {
                 match broker.tick(ticks.clone()).await {
-                    Ok(answers) => log_ticks(&ticks, &answers),
+                    Ok(answers) => told(&ticks, &answers, now),
                     Err(error) => {
                         wait_after(&mut backoff, error).await?;
                         continue;
@@ -103,6 +117,9 @@ impl TaskScheduler {
                 }
             }
             backoff.succeeded();
+            for (cursor, due) in cursors.iter().zip(due) {
+                TickMeters::missed(&cursor.task.name, due.missed);
+            }
             for cursor in cursors
                 .iter_mut()
                 .filter(|c| c.next.is_some_and(|next| next <= now))
@@ -114,6 +131,27 @@ impl TaskScheduler {
             let pause = pause.and_then(|pause| Duration::try_from(pause).ok());
             sleep_until(Instant::now() + pause.unwrap_or(LONGEST_SLEEP).min(LONGEST_SLEEP)).await;
         }
+    }
+
+    /// Passes over what others dealt with while this scheduler was held up.
+    async fn catch_up(&self, cursors: &mut [Cursor], now: Timestamp) -> BrokerResult<()> {
+        let is_behind = |cursor: &Cursor| {
+            cursor
+                .next
+                .is_some_and(|next| now.duration_since(next) > LATE)
+        };
+        if !cursors.iter().any(is_behind) {
+            return Ok(());
+        }
+        let seen = self.manager.broker().last_ticks().await?;
+        for cursor in cursors.iter_mut().filter(|cursor| is_behind(cursor)) {
+            if let Some(seen) = seen.get(&cursor.task.name)
+                && cursor.next.is_some_and(|next| next <= *seen)
+            {
+                cursor.next = cursor.schedule.next_after(*seen);
+            }
+        }
+        Ok(())
     }
 
     /// Where each schedule stands: after the latest tick that anybody saw, or now when there was none.
@@ -191,8 +229,16 @@ async fn wait_after(backoff: &mut Backoff, error: BrokerError) -> BrokerResult<(
     Ok(())
 }
 
-/// The ticks of one schedule up to `now` that are to be fired.
-fn due_ticks(cursor: &Cursor, now: Timestamp) -> Vec<Tick> {
+/// What one schedule asks for.
+struct Dues {
+    /// The ticks to fire.
+    ticks: Vec<Tick>,
+    /// How many ticks were missed and are left out.
+    missed: u64,
+}
+
+/// The ticks of one schedule up to `now`.
+fn due_ticks(cursor: &Cursor, now: Timestamp) -> Dues {
     let mut missed = VecDeque::new();
     let mut fresh = Vec::new();
     let mut dropped = 0_u64;
@@ -209,6 +255,7 @@ fn due_ticks(cursor: &Cursor, now: Timestamp) -> Vec<Tick> {
         }
         next = cursor.schedule.next_after(instant);
     }
+    let all_missed = missed.len() as u64 + dropped;
     let missed = match cursor.task.missed {
         MissedTicks::Once if fresh.is_empty() => missed.pop_back().into_iter().collect(),
         MissedTicks::Once | MissedTicks::Skip => VecDeque::new(),
@@ -219,11 +266,14 @@ fn due_ticks(cursor: &Cursor, now: Timestamp) -> Vec<Tick> {
             missed
         }
     };
-    missed
-        .into_iter()
-        .chain(fresh)
-        .filter_map(|instant| tick_of(cursor, instant))
-        .collect()
+    Dues {
+        missed: all_missed - missed.len() as u64,
+        ticks: missed
+            .into_iter()
+            .chain(fresh)
+            .filter_map(|instant| tick_of(cursor, instant))
+            .collect(),
+    }
 }
 
 fn tick_of(cursor: &Cursor, instant: Timestamp) -> Option<Tick> {
@@ -243,8 +293,9 @@ fn tick_of(cursor: &Cursor, instant: Timestamp) -> Option<Tick> {
     })
 }
 
-fn log_ticks(ticks: &[Tick], answers: &[Ticked]) {
+fn told(ticks: &[Tick], answers: &[Ticked], now: Timestamp) {
     for (tick, answer) in ticks.iter().zip(answers) {
+        TickMeters::answered(tick, *answer, now);
         match answer {
             Ticked::Fired(run) => {
                 tracing::debug!(task = %tick.task, tick = %tick.instant, run_id = %run, "tick fired");

@@ -8,6 +8,8 @@
 
 mod aio;
 mod api;
+mod health;
+mod metrics;
 mod mount;
 mod python;
 mod schemathesis;

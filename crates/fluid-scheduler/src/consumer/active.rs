@@ -1,17 +1,19 @@
 //! The runs that a consumer executes now.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fluid_core::{LeaseRef, LeaseToken, RunId};
 
 use crate::attempt::{StopReason, StopSignal};
+use crate::meters::TaskMeters;
 
 #[derive(Debug)]
 struct Active {
     token: LeaseToken,
     survives_consumer: bool,
     stop: StopSignal,
+    meters: Option<Arc<TaskMeters>>,
 }
 
 /// The runs whose leases this consumer holds, until their end was written. They are in order, so that a simulation can
@@ -24,26 +26,31 @@ impl ActiveRuns {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn add(&self, lease: LeaseRef, survives_consumer: bool) -> StopSignal {
+    pub(super) fn add(
+        &self,
+        lease: LeaseRef,
+        survives_consumer: bool,
+        meters: Option<Arc<TaskMeters>>,
+    ) -> StopSignal {
         let stop = StopSignal::default();
         let active = Active {
             token: lease.token,
             survives_consumer,
             stop: stop.clone(),
+            meters,
         };
         self.lock().insert(lease.run, active);
         stop
     }
 
-    pub(super) fn remove(&self, lease: LeaseRef) {
+    /// The attempt is over; where it is measured.
+    pub(super) fn remove(&self, lease: LeaseRef) -> Option<Arc<TaskMeters>> {
         let mut runs = self.lock();
         // The run may have been claimed anew by this same consumer after its lease was lost.
-        if runs
-            .get(&lease.run)
-            .is_some_and(|active| active.token == lease.token)
-        {
-            runs.remove(&lease.run);
+        if runs.get(&lease.run)?.token != lease.token {
+            return None;
         }
+        runs.remove(&lease.run)?.meters
     }
 
     pub(super) fn len(&self) -> usize {

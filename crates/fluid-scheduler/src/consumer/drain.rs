@@ -14,6 +14,7 @@ impl Work<'_> {
     /// Claims no more; returns when every run was finished or given back.
     pub(super) async fn drain(mut self) -> BrokerResult<()> {
         let config = &self.consumer.config;
+        self.pulse.drain();
         self.give_back_claimed().await;
         self.active.hand_over(true);
         if !self.attempts.is_empty() {
@@ -46,6 +47,7 @@ impl Work<'_> {
     async fn until_idle(&mut self, deadline: Instant, may_be_forced: bool) -> BrokerResult<()> {
         let force = self.consumer.force.clone();
         loop {
+            self.measure();
             if self.has_unwritten() {
                 if let Some(rest_until) = self.take_rest() {
                     if rest_until > deadline {

@@ -74,17 +74,21 @@ impl Work<'_> {
 
     fn written(&self, batch: Vec<(LeaseRef, Finish)>, answers: Vec<Finished>) {
         for ((lease, finish), answer) in batch.into_iter().zip(answers) {
-            self.active.remove(lease);
+            let meters = self.active.remove(lease);
             match answer {
                 Finished::Lost => {
+                    meters.inspect(|meters| meters.lease_lost());
                     tracing::warn!(run_id = %lease.run, "the lease was lost before the end was written; another consumer has the run");
                 }
-                Finished::Written(state) => match &finish {
-                    Finish::Failure(error) | Finish::Retry { error, .. } => {
-                        tracing::debug!(run_id = %lease.run, %state, %error, "attempt failed");
+                Finished::Written(state) => {
+                    meters.inspect(|meters| meters.written(&finish));
+                    match &finish {
+                        Finish::Failure(error) | Finish::Retry { error, .. } => {
+                            tracing::debug!(run_id = %lease.run, %state, %error, "attempt failed");
+                        }
+                        _ => tracing::debug!(run_id = %lease.run, %state, "attempt ended"),
                     }
-                    _ => tracing::debug!(run_id = %lease.run, %state, "attempt ended"),
-                },
+                }
             }
         }
     }

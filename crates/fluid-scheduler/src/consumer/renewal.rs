@@ -12,6 +12,7 @@ use super::active::ActiveRuns;
 use crate::attempt::StopReason;
 use crate::backoff::Backoff;
 use crate::outage::Chore;
+use crate::vitals::{Part, ROUND};
 
 /// How soon after another process changed something the running runs are looked at, and how often at most.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -27,7 +28,10 @@ impl TaskConsumer {
         let mut renew_at = Instant::now() + every;
         let mut looked_at = Instant::now();
         let mut look_at: Option<Instant> = None;
+        let vitals = self.manager.loops();
+        let pulse = vitals.begin(Part::Leases, every + ROUND);
         loop {
+            pulse.beat();
             tokio::select! {
                 biased;
                 () = over.cancelled() => return,

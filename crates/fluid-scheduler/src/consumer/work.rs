@@ -18,7 +18,7 @@ use jiff::Timestamp;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, mpsc};
 use tokio::task::{JoinSet, yield_now};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -28,8 +28,10 @@ use super::{TaskConsumer, stored};
 use crate::attempt::{Plan, carry_out};
 use crate::backoff::Backoff;
 use crate::manager::TaskManager;
+use crate::meters::{Meters, Slots};
 use crate::outage::Chore;
 use crate::reporter::LastReports;
+use crate::vitals::{BEAT, Part, Pulse, ROUND};
 
 /// An attempt that ended and what to write of it; `None` when its lease was lost.
 type Ended = (LeaseRef, Option<Finish>);
@@ -65,6 +67,9 @@ pub(super) struct Work<'a> {
     pub(super) rest_until: Option<Instant>,
     claims: Backoff,
     pub(super) finishes: Backoff,
+    meters: Meters,
+    slots: Slots,
+    pub(super) pulse: Pulse,
 }
 
 impl TaskConsumer {
@@ -94,8 +99,12 @@ impl TaskConsumer {
             rest_until: None,
             claims: Backoff::new(Chore::Claims, self.manager.outage()),
             finishes: Backoff::new(Chore::Ends, self.manager.outage()),
+            meters: Meters::of(self.manager.tasks(), &self.executors),
+            slots: Slots::new(self.config.max_concurrent_tasks),
+            pulse: self.manager.loops().begin(Part::Consumer, ROUND),
         };
         while !stop.is_cancelled() {
+            work.measure();
             work.finish();
             work.claim();
             work.wait(stop, &mut events).await?;
@@ -106,6 +115,13 @@ impl TaskConsumer {
 }
 
 impl Work<'_> {
+    /// The loop came round.
+    pub(super) fn measure(&mut self) {
+        self.pulse.beat();
+        let backlog = self.news.max_capacity() - self.news.capacity();
+        self.slots.set(self.attempts.len(), backlog);
+    }
+
     /// Slots for runs that are still to be claimed. Ends that can't be written take up some, too.
     fn free(&self) -> usize {
         let most = self.consumer.config.max_concurrent_tasks;
@@ -155,6 +171,7 @@ impl Work<'_> {
                 Err(RecvError::Lagged(_)) => self.look = true,
                 Err(RecvError::Closed) => self.deaf = true,
             },
+            () = sleep(BEAT) => {}
         }
         Ok(())
     }
@@ -190,7 +207,8 @@ impl Work<'_> {
             Ok((lease, None)) => {
                 self.last.take(lease);
                 tracing::warn!(run_id = %lease.run, "the lease was lost; another consumer has the run");
-                self.active.remove(lease);
+                let meters = self.active.remove(lease);
+                meters.inspect(|meters| meters.lease_lost());
             }
             // Attempts catch their panics and are only aborted with the whole set.
             Err(error) => tracing::error!(%error, "an attempt vanished"),
@@ -272,7 +290,10 @@ impl Work<'_> {
             ));
             return;
         };
-        let stop = self.active.add(lease, executor.survives_consumer());
+        let meters = self.meters.get(&run.task).cloned();
+        let stop = self
+            .active
+            .add(lease, executor.survives_consumer(), meters.clone());
         if run.cancel_requested {
             stop.stop(crate::attempt::StopReason::Cancelled);
         }
@@ -283,12 +304,16 @@ impl Work<'_> {
         let spent = spent
             .and_then(|spent| Duration::try_from(spent).ok())
             .unwrap_or_default();
+        let adopts = executor.survives_consumer() && !spent.is_zero();
+        if let Some(meters) = meters.as_ref().filter(|_| !adopts) {
+            meters.claimed(&run, now);
+        }
         let io = AttemptIo::new(lease, run.attempt, run.params.redactor(), self.news.clone());
         let (task, executor) = (task.clone(), executor.clone());
         let (manager, children) = (manager.clone(), self.children.clone());
         let grace = self.consumer.config.grace;
         let attempt = async move {
-            let adopts = executor.survives_consumer() && !spent.is_zero();
+            let begin = Instant::now();
             let stored = if adopts {
                 stored_output(&manager, &run).await
             } else {
@@ -314,6 +339,9 @@ impl Work<'_> {
                 let error = RunError::new(ErrorKind::Panic, "the executor panicked");
                 Some(Finish::Failure(error))
             });
+            if let Some(meters) = meters {
+                meters.took(spent + begin.elapsed(), finish.as_ref());
+            }
             (lease, finish)
         };
         self.attempts.spawn(attempt.instrument(span));
