@@ -15,6 +15,20 @@ pub(crate) struct Arguments {
 /// Builds for release and measures.
 pub(crate) fn run_command(arguments: &Arguments) -> anyhow::Result<()> {
     tools::programs()?;
+    if let [part, rest @ ..] = arguments.arguments.as_slice()
+        && part == "http"
+    {
+        let pages = [
+            "run",
+            "--release",
+            "--package",
+            "fluid-system-tests",
+            "--bin",
+            "pages",
+            "--",
+        ];
+        return run(cargo().args(pages).args(rest));
+    }
     run(cargo().args(["build", "--release", "--package", "fluid-cli"]))?;
     let mut bench = cargo();
     bench.args([

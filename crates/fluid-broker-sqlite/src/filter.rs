@@ -23,6 +23,7 @@ pub(crate) struct Filter {
     ids: Vec<RunId>,
     tasks: Option<Vec<i64>>,
     states: Option<Vec<Stored>>,
+    queues: Option<Vec<i64>>,
     tasks_json: Option<String>,
     states_json: Option<String>,
     queues_json: Option<String>,
@@ -117,6 +118,7 @@ impl Filter {
             queues_json: json(queues.as_deref(), |queue| *queue),
             tasks,
             states,
+            queues,
             parent: filter.parent,
             root: filter.root,
             created_from: filter.created_from.map(micros),
@@ -147,8 +149,12 @@ impl Filter {
         ) {
             return Ok(ways);
         }
+        let counts = counts(on)?;
+        if !counts.iter().any(|count| self.could_pass(count)) {
+            // Otherwise all runs of a task would be looked at to find that none of them failed.
+            return Ok(Vec::new());
+        }
         if let Some(states) = &self.states {
-            let counts = counts(on)?;
             let few = counts
                 .iter()
                 .filter(|(state, ..)| states.contains(state))
@@ -169,6 +175,17 @@ impl Filter {
                 .collect(),
             None => vec![Way::new(sql::NEWEST)],
         })
+    }
+
+    /// Whether the runs that were counted together could pass.
+    fn could_pass(&self, (state, task, queue, _): &Count) -> bool {
+        let asked = |wanted: &Option<Vec<i64>>, number: &i64| {
+            wanted.as_ref().is_none_or(|wanted| wanted.contains(number))
+        };
+        let states = self.states.as_ref();
+        states.is_none_or(|states| states.contains(state))
+            && asked(&self.tasks, task)
+            && asked(&self.queues, queue)
     }
 
     /// How to find the finished runs that pass, those that ended first before the others.
