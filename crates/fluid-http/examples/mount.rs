@@ -3,6 +3,7 @@
 //! It carries its runs out itself and keeps them in memory. A POST to `/welcome/ada` enqueues one; `/jobs/` shows it.
 
 use std::error::Error;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -49,13 +50,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .with_state(tasks.clone())
         .nest("/jobs", routes(tasks.clone(), options));
 
+    // Who asks is of interest: without tokens only this machine is answered.
+    let service = app.into_make_service_with_connect_info::<SocketAddr>();
+
     let address = std::env::args().nth(1);
     let listener = TcpListener::bind(address.as_deref().unwrap_or("127.0.0.1:3000")).await?;
     println!("http://{}/jobs/", listener.local_addr()?);
     let executors = Executors::new(ExecutorKind::Inline).with(Arc::new(InlineExecutor));
     let consumer = TaskConsumer::new(tasks, executors, ConsumerConfig::default());
     tokio::select! {
-        served = axum::serve(listener, app) => Ok(served?),
+        served = axum::serve(listener, service) => Ok(served?),
         worked = consumer.run(CancellationToken::new()) => Ok(worked?),
     }
 }

@@ -18,7 +18,7 @@ use crate::site::Site;
 use refusal::Refusal;
 
 pub(crate) fn routes() -> Router<Site> {
-    let one = get(tasks::get).patch(tasks::patch).post(tasks::enqueue);
+    let one = get(tasks::get).patch(tasks::switch).post(tasks::enqueue);
     Router::new()
         .route("/tasks", get(tasks::list))
         .route("/tasks/{task}", one)

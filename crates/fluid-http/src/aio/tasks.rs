@@ -36,7 +36,7 @@ pub(super) async fn get(
     Ok(Json(info(&site, task).await?))
 }
 
-pub(super) async fn patch(
+pub(super) async fn switch(
     State(site): State<Site>,
     Path(task): Path<String>,
     headers: HeaderMap,

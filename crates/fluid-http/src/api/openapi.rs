@@ -351,7 +351,7 @@ fn describe_refusals(operation: &mut Value) {
     let said = body || operation.get("parameters").is_some();
     for (status, name, _, _) in REFUSALS {
         let possible = match status {
-            "413" | "415" | "422" => body,
+            "415" | "422" => body,
             "400" => said,
             _ => true,
         };
