@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fluid_broker_sqlite::{SqliteBroker, SqliteOptions};
-use fluid_core::{Broker, RunFilter, RunState};
+use fluid_core::{RunFilter, RunState};
 use fluid_http::{HttpOptions, Server, routes};
 use fluid_scheduler::TaskManager;
 use tokio::process::Command;
