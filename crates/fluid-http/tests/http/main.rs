@@ -8,3 +8,4 @@
 
 mod api;
 mod served;
+mod ui;
