@@ -7,6 +7,7 @@ mod layers;
 mod lint;
 mod process;
 mod python;
+mod screenshots;
 mod test;
 mod tools;
 
@@ -28,6 +29,8 @@ enum Command {
     Lint,
     /// Print the cost of queueing and dispatch beside the raw ceiling of the same run: `cargo xtask bench --help`.
     Bench(bench::Arguments),
+    /// Make a picture of every page of the dashboard, light and dark, wide and narrow.
+    Screenshots,
     /// Prove that nothing is lost or done twice under disturbances: `cargo xtask chaos --help`.
     Chaos(chaos::Arguments),
     /// Prove fluid on a real Kubernetes cluster: `cargo xtask e2e --help`.
@@ -39,6 +42,7 @@ fn main() -> anyhow::Result<()> {
         Command::Test(arguments) => test::run_command(&arguments),
         Command::Lint => lint::run_command(),
         Command::Bench(arguments) => bench::run_command(&arguments),
+        Command::Screenshots => screenshots::run_command(),
         Command::Chaos(arguments) => chaos::run_command(&arguments),
         Command::E2e(arguments) => e2e::run_command(&arguments),
     }

@@ -15,8 +15,10 @@ pub(crate) fn run_command(arguments: &Arguments) -> anyhow::Result<()> {
     tools::programs()?;
     // The system tests start the binaries as a user would.
     run(cargo().args(["build", "--workspace", "--bins", "--examples"]))?;
+    let browser = tools::browser()?;
     let mut tests = cargo();
     tests.env("FLUID_TEST_PYTHON", python::prepared()?);
+    tests.env("FLUID_BROWSER", &browser);
     tests.args(["test", "--workspace", "--all-targets", "--no-fail-fast"]);
     run(tests.args(&arguments.filter))?;
     run(cargo()

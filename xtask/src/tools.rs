@@ -1,5 +1,6 @@
 //! Programs that the tests and checks need, installed where that is possible.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -24,6 +25,9 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("redis-server", "redis-server"),
     ("redis-cli", "redis-tools"),
     ("redis-sentinel", "redis-sentinel"),
+    ("chromium", "chromium"),
+    ("node", "nodejs"),
+    ("npm", "npm"),
     ("bin/initdb", "postgresql"),
     ("sbin/pgbouncer", "pgbouncer"),
 ];
@@ -111,6 +115,26 @@ pub(crate) fn cargo_deny() -> anyhow::Result<Command> {
     let mut command = Command::new(program);
     command.current_dir(root());
     Ok(command)
+}
+
+/// What the browser tests import, installed once for each lock file and kept outside the checkout.
+pub(crate) fn browser() -> anyhow::Result<PathBuf> {
+    let scripts = root().join("crates/fluid-http/tests/browser");
+    let lock = std::fs::read(scripts.join("package-lock.json"))?;
+    let mut hasher = DefaultHasher::new();
+    lock.hash(&mut hasher);
+    let folder = cache()?.join(format!("browser-{:016x}", hasher.finish()));
+    // Written last of all by npm.
+    if !folder.join("node_modules/.package-lock.json").is_file() {
+        std::fs::create_dir_all(&folder)?;
+        for file in ["package.json", "package-lock.json"] {
+            std::fs::copy(scripts.join(file), folder.join(file))?;
+        }
+        run(Command::new("npm")
+            .args(["ci", "--silent", "--no-audit", "--no-fund"])
+            .current_dir(&folder))?;
+    }
+    Ok(folder)
 }
 
 /// Where slow builds are kept between checkouts.

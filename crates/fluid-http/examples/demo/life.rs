@@ -62,6 +62,13 @@ struct Resize {
 struct Import {
     /// How many rows.
     rows: u32,
+    /// How long it takes to read one, in milliseconds.
+    #[serde(default = "pace")]
+    pace: u64,
+}
+
+fn pace() -> u64 {
+    100
 }
 
 async fn resize(ctx: TaskContext<Resize>) -> Result<serde_json::Value, TaskError> {
@@ -95,7 +102,7 @@ async fn import(ctx: TaskContext<Import>) -> Result<u32, TaskError> {
         output.0.append_logs(vec![batch]).await?;
         ctx.progress(f64::from(row) / f64::from(rows), format!("row {row}"));
         tokio::select! {
-            () = tokio::time::sleep(Duration::from_millis(200)) => {}
+            () = tokio::time::sleep(Duration::from_millis(ctx.params.pace)) => {}
             () = ctx.cancelled().cancelled() => return Err(TaskError::abort("stopped when asked")),
         }
     }
@@ -111,7 +118,7 @@ pub(crate) fn manager(broker: Arc<dyn Broker>) -> Result<TaskManager, Box<dyn Er
     let import = Task::function("import-prices", import)?
         .description("Reads the price list and tells of each row.")
         .tag("shop")
-        .max_concurrency(2)
+        .max_concurrency(8)
         .timeout(Duration::from_secs(600));
     let nightly = Task::function("report", async |_: TaskContext| Ok::<_, TaskError>("sent"))?
         .description("Sends the figures of the day.")
@@ -149,6 +156,8 @@ pub(crate) async fn live(
 async fn enqueue(manager: &TaskManager) -> Result<(), Box<dyn Error>> {
     let archive = fluid_core::QueueRequest::new("archive".parse()?, JsonText::empty_object());
     manager.queue_request(archive).await?;
+    let long = json!({ "rows": 1100, "pace": 0 });
+    manager.queue_named("import-prices", &long).await?;
     for number in 0_u64.. {
         let kind = if number % 9 == 4 { "raw" } else { "jpg" };
         let params =

@@ -21,19 +21,14 @@ use crate::filter::FilterQuery;
 /// How many runs a page has.
 const PAGE: usize = 50;
 
-/// A filter, and where in the list one is.
-#[derive(Debug, Default, Serialize, Deserialize)]
+/// What an address says beside the filter.
+#[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Wanted {
-    #[serde(flatten)]
-    pub(super) filter: FilterQuery,
+struct Beside {
     /// Runs with smaller ids than this.
-    #[serde(skip_serializing_if = "Option::is_none")]
     before: Option<RunId>,
     /// What was just done to those that matched: `cancelled 12`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     done: Option<Deed>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     number: Option<u64>,
 }
 
@@ -103,8 +98,8 @@ pub(super) async fn show(asked: Asked, RawQuery(query): RawQuery) -> Answer {
         let place = format!("runs?{}", said.join("&"));
         return Ok((StatusCode::SEE_OTHER, [(LOCATION, place)]).into_response());
     }
-    let wanted: Wanted = read(&query)?;
-    let live = asked.live(list(&asked, &wanted)).await?;
+    let (filter, beside): (FilterQuery, Beside) = (read(&query)?, read(&query)?);
+    let live = asked.live(list(&asked, &filter, beside.before)).await?;
     let stats = asked
         .shared()
         .stats(asked.site.manager.broker().as_ref())
@@ -113,7 +108,7 @@ pub(super) async fn show(asked: Asked, RawQuery(query): RawQuery) -> Answer {
     let (tasks, lanes): (Vec<_>, Vec<_>) = declared
         .map(|task| (task.name.as_str(), task.queue.as_str()))
         .unzip();
-    let filter = &wanted.filter;
+    let filter = &filter;
     let form = Form {
         tasks: options(
             tasks,
@@ -130,7 +125,7 @@ pub(super) async fn show(asked: Asked, RawQuery(query): RawQuery) -> Answer {
             .into(),
         filter,
         query: write(filter),
-        said: said(&wanted),
+        said: said(&beside),
         may_change: asked.caller.may_change,
     };
     asked.answer(&Page::new("Runs", Place::Runs).before(&form)?.live(live))
@@ -153,30 +148,28 @@ fn options<'a, N: AsRef<str>>(
         .collect()
 }
 
-fn said(wanted: &Wanted) -> Option<String> {
-    let number = wanted.number?;
-    Some(match wanted.done? {
+fn said(beside: &Beside) -> Option<String> {
+    let number = beside.number?;
+    Some(match beside.done? {
         Deed::Cancel => counted(number, "run was", "runs were") + " cancelled or asked to stop.",
         Deed::Retry => counted(number, "run was", "runs were") + " enqueued once more.",
     })
 }
 
-async fn list(asked: &Asked, wanted: &Wanted) -> Result<Runs, Problem> {
+async fn list(asked: &Asked, query: &FilterQuery, before: Option<RunId>) -> Result<Runs, Problem> {
     let broker = asked.site.manager.broker();
     let now = broker.now().await?;
-    let filter = wanted.filter.at(now);
-    let page = broker.list(filter, wanted.before, PAGE).await?;
-    let at = |before| {
-        write(&Wanted {
-            filter: wanted.filter.clone(),
-            before,
-            ..Wanted::default()
-        })
+    let page = broker.list(query.at(now), before, PAGE).await?;
+    let newest = write(query);
+    let older = |next| {
+        format!("{newest}&before={next}")
+            .trim_start_matches('&')
+            .to_owned()
     };
     Ok(Runs {
         base: asked.base,
         rows: Row::all(&page.runs, now),
-        newest: wanted.before.map(|_| at(None)),
-        next: page.next.map(|next| at(Some(next))),
+        next: page.next.map(older),
+        newest: before.map(|_| newest),
     })
 }

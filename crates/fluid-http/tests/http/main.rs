@@ -15,3 +15,4 @@ mod python;
 mod schemathesis;
 mod security;
 mod served;
+mod ui;

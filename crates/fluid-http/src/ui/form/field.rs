@@ -37,6 +37,8 @@ pub(crate) struct Field {
     pub(crate) help: String,
     pub(crate) kind: Kind,
     pub(crate) required: bool,
+    /// Whether it belongs to something that may be left out as a whole.
+    pub(crate) lax: bool,
     /// Whether `null` is one of its values.
     pub(crate) nullable: bool,
     pub(crate) default: Option<Value>,
@@ -57,12 +59,24 @@ impl Field {
         format!("p{}", letters.map(safe).collect::<String>())
     }
 
-    /// What is said unless somebody says something.
+    /// What is said unless somebody says something; and nothing need be said in what may be left out as a whole.
     pub(crate) fn preset(mut self) -> Self {
+        if let Kind::Group(fields) = &mut self.kind
+            && (!self.required || self.lax)
+        {
+            fields.iter_mut().for_each(Self::loosen);
+        }
         if let Some(default) = &self.default {
             self.said = self.written(default);
         }
         self
+    }
+
+    fn loosen(&mut self) {
+        self.lax = true;
+        if let Kind::Group(fields) = &mut self.kind {
+            fields.iter_mut().for_each(Self::loosen);
+        }
     }
 
     fn written(&self, value: &Value) -> String {
@@ -120,8 +134,20 @@ impl Field {
         };
     }
 
+    /// Whether anything was said in it.
+    fn is_said(&self) -> bool {
+        match &self.kind {
+            Kind::Group(fields) => fields.iter().any(Self::is_said),
+            Kind::Flag => self.said == "true",
+            _ => !self.said.trim().is_empty(),
+        }
+    }
+
     /// Its value; `None` when nothing was said and nothing need be.
     pub(crate) fn value(&mut self) -> Result<Option<Value>, ()> {
+        if !self.required && matches!(self.kind, Kind::Group(_)) && !self.is_said() {
+            return Ok(None);
+        }
         if let Kind::Group(fields) = &mut self.kind {
             let (mut members, mut whole) = (Map::new(), true);
             for field in fields {
@@ -136,8 +162,7 @@ impl Field {
             if !whole {
                 return Err(());
             }
-            let said = !members.is_empty() || self.required;
-            return Ok(said.then_some(Value::Object(members)));
+            return Ok(Some(Value::Object(members)));
         }
         let is_text = matches!(self.kind, Kind::Text | Kind::Secret);
         if self.said.is_empty() && !matches!(self.kind, Kind::Flag | Kind::Lines(_)) {

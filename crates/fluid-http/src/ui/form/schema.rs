@@ -72,7 +72,10 @@ fn members(
         let pointer = format!("{pointer}/{step}");
         field(root, name, schema, pointer, is_required(name), depth)
     };
-    Some(properties.iter().map(field).collect())
+    let mut fields: Vec<Field> = properties.iter().map(field).collect();
+    // What must be said comes first.
+    fields.sort_by_key(|field| !field.required);
+    Some(fields)
 }
 
 fn field(
@@ -104,6 +107,7 @@ fn field(
         help: text("description"),
         kind,
         required,
+        lax: false,
         nullable: found.is_some_and(|(_, nullable)| nullable),
         default: schema.get("default").cloned(),
         said: String::new(),

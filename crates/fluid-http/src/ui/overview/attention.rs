@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use super::waits_long;
 use crate::ui::chart::Chart;
-use crate::ui::words::{between, count, counted, span};
+use crate::ui::words::{between, counted, span};
 
 /// Something that needs a look, and where to look.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,10 +50,8 @@ pub(super) fn all(
             .iter()
             .any(|consumer| consumer.queues.contains(queue));
         if queued > 0 && !taken && !consumers.is_empty() {
-            let text = format!(
-                "No consumer takes from queue {queue}, where {} wait",
-                count(queued)
-            );
+            let waiting = counted(queued, "run waits", "runs wait");
+            let text = format!("No consumer takes from queue {queue}, where {waiting}");
             tell(true, text, &link);
         }
     }
