@@ -6,3 +6,4 @@ mod metrics;
 mod security;
 mod served;
 mod thin;
+mod watching;
