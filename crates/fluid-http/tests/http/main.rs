@@ -16,3 +16,4 @@ mod schemathesis;
 mod security;
 mod served;
 mod ui;
+mod watching;

@@ -146,15 +146,15 @@ async fn a_scrape_has_what_the_docs_list_and_promtool_takes_it() {
     broker.set_queue_paused(queue, true).await.unwrap();
     let gone = TaskName::parse("gone").unwrap();
     broker.set_task_enabled(gone, false).await.unwrap();
-    let limit = Some(Duration::from_secs(20));
+    let limit = Duration::from_secs(20);
     let run = manager.queue_named("good", &json!({})).await.unwrap().run();
-    manager.wait(run, limit).await.unwrap();
+    manager.wait(run, Some(limit)).await.unwrap();
     let this = RunFilter {
         ids: vec![run],
         ..RunFilter::default()
     };
     let again = broker.retry(this, 1).await.unwrap();
-    manager.wait(again[0], limit).await.unwrap();
+    manager.wait(again[0], Some(limit)).await.unwrap();
     let failed = async {
         while manager
             .broker()
@@ -167,7 +167,7 @@ async fn a_scrape_has_what_the_docs_list_and_promtool_takes_it() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(limit.unwrap(), failed).await.unwrap();
+    tokio::time::timeout(limit, failed).await.unwrap();
     reqwest::get(format!("{run_of}{run}")).await.unwrap();
 
     // What the broker said is shared for a second.
@@ -180,7 +180,7 @@ async fn a_scrape_has_what_the_docs_list_and_promtool_takes_it() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
-    let text = tokio::time::timeout(limit.unwrap(), settled).await.unwrap();
+    let text = tokio::time::timeout(limit, settled).await.unwrap();
     promtool_takes(&text);
     let (documented, scraped) = (documented(), scraped(&text));
     for (name, seen) in &scraped {
