@@ -73,7 +73,7 @@ fn pace() -> u64 {
 
 async fn resize(ctx: TaskContext<Resize>) -> Result<serde_json::Value, TaskError> {
     tokio::time::sleep(Duration::from_millis(40)).await;
-    if ctx.params.path.ends_with(".raw") {
+    if ctx.params.path.rsplit('.').next() == Some("raw") {
         return Err(TaskError::new(format!(
             "{}: no codec reads this format\nread 512 bytes\nmagic number 49 49 2a 00",
             ctx.params.path

@@ -3,7 +3,7 @@
 use askama::Template;
 use axum::extract::RawQuery;
 use axum::http::StatusCode;
-use fluid_core::RunState;
+use fluid_core::{QueueName, RunState, TaskName};
 
 use super::Answer;
 use super::page::{Asked, Page, Place};
@@ -83,13 +83,13 @@ fn words(query: &FilterQuery) -> Vec<(&'static str, String)> {
     if !query.task.is_empty() {
         said.push((
             "Task",
-            list(query.task.iter().map(|name| name.as_str()).collect()),
+            list(query.task.iter().map(TaskName::as_str).collect()),
         ));
     }
     if !query.queue.is_empty() {
         said.push((
             "Queue",
-            list(query.queue.iter().map(|name| name.as_str()).collect()),
+            list(query.queue.iter().map(QueueName::as_str).collect()),
         ));
     }
     if !query.state.is_empty() {

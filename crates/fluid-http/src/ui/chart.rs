@@ -132,11 +132,11 @@ impl fmt::Display for Chart {
             r#"<svg class="chart" viewBox="0 0 {width} {HEIGHT}" preserveAspectRatio="none" role="img" aria-label="{}">"#,
             self.words()
         )?;
-        let first = self.now.as_second() / 60 - self.minutes.len() as i64 + 1;
-        for (place, minute) in self.minutes.iter().enumerate() {
-            let x = BAR * place as u64 + 1;
+        let first = self.now.as_second() / 60 - MINUTES + 1;
+        for ((place, minute), start) in (0..).zip(&self.minutes).zip(first..) {
+            let x: u64 = BAR * place + 1;
             let mut floor = HEIGHT;
-            let at = Timestamp::from_second((first + place as i64) * 60).unwrap_or(self.now);
+            let at = Timestamp::from_second(start * 60).unwrap_or(self.now);
             write!(f, "<g><title>{}: ", at.strftime("%H:%M"))?;
             write!(
                 f,

@@ -52,7 +52,7 @@ impl News {
         }
     }
 
-    fn add(&mut self, event: Event) {
+    fn add(&mut self, event: &Event) {
         self.any |= !matches!(event, Event::Log { .. });
         match event {
             Event::Enqueued { run, .. }
@@ -60,10 +60,10 @@ impl News {
             | Event::Finished { run, .. }
             | Event::CancelRequested { run }
             | Event::Progress { run } => {
-                self.runs.insert(run);
+                self.runs.insert(*run);
             }
             Event::Log { run } => {
-                self.logs.insert(run);
+                self.logs.insert(*run);
             }
             _ => self.all = true,
         }
@@ -156,7 +156,7 @@ async fn bring(
             }
             event = events.recv() => {
                 match event {
-                    Ok(event) => news.add(event),
+                    Ok(event) => news.add(&event),
                     Err(RecvError::Lagged(_)) => news.join(&News::everything()),
                     // The broker is closed, and so will the process be.
                     Err(RecvError::Closed) => {
@@ -206,16 +206,16 @@ mod tests {
     fn a_tab_is_told_of_what_it_looks_at_alone() {
         let (mine, other) = (RunId::new(), RunId::new());
         let mut news = News::default();
-        news.add(Event::Log { run: mine });
+        news.add(&Event::Log { run: mine });
         assert_eq!(news.told_to(Some(mine)), Some("log"));
         assert_eq!(
             (news.told_to(Some(other)), news.told_to(None)),
             (None, None)
         );
-        news.add(Event::Progress { run: other });
+        news.add(&Event::Progress { run: other });
         assert_eq!(news.told_to(Some(mine)), Some("log"));
         assert_eq!(news.told_to(None), Some("changed"));
-        news.add(Event::Changed);
+        news.add(&Event::Changed);
         assert_eq!(news.told_to(Some(mine)), Some("changed and log"));
     }
 }

@@ -24,7 +24,7 @@ const READ: usize = 5000;
 /// Lines that follow one another.
 #[derive(Debug, Default)]
 pub(super) struct Lines {
-    pub(super) lines: Vec<StoredLine>,
+    pub(super) all: Vec<StoredLine>,
     pub(super) first: u64,
     pub(super) last: u64,
     /// Whether there are later ones.
@@ -36,7 +36,7 @@ impl Lines {
         Self {
             first: lines.first().map_or(0, |line| line.position),
             last: lines.last().map_or(0, |line| line.position),
-            lines,
+            all: lines,
             more,
         }
     }
@@ -113,7 +113,7 @@ pub(super) async fn show(
         id: id.to_string(),
         short: short(id),
         q: &wanted.q,
-        found: counted(lines.lines.len() as u64, "line", "lines"),
+        found: counted(lines.all.len() as u64, "line", "lines"),
         lines,
     };
     asked.answer(&Page::new(format!("Log of run {}", short(id)), Place::Runs).before(&log)?)

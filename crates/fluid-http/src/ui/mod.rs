@@ -26,7 +26,7 @@ mod words;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 
 use crate::api::Problem;
 use crate::site::Site;
@@ -56,6 +56,7 @@ pub(crate) fn routes(site: &Site) -> Router<Site> {
         .route("/consumers", get(consumers::show))
         .route("/live", get(live::stream))
         .route("/assets/{print}/{name}", get(assets::get))
-        .fallback(failure::no_such_page)
+        // A fallback would be lost where somebody nests these routes once more.
+        .route("/{*rest}", any(failure::no_such_page))
         .layer(from_fn_with_state(site.clone(), failure::as_page))
 }

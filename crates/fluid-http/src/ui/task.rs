@@ -37,7 +37,7 @@ struct Details {
 #[template(path = "task_about.html")]
 struct About {
     name: String,
-    about: String,
+    text: String,
     tags: Vec<String>,
     facts: Vec<(&'static str, String)>,
 }
@@ -71,7 +71,7 @@ pub(super) async fn show(
     let task = find(&asked, &name)?;
     let mut form = Form::new(&task);
     if looks.json.is_some() {
-        form = form.as_json();
+        form = form.into_json();
     }
     page(&asked, &task, StatusCode::OK, form).await
 }
@@ -80,7 +80,7 @@ async fn page(asked: &Asked, task: &Task, status: StatusCode, form: Form) -> Ans
     let live = asked.live(details(asked, task)).await?;
     let about = About {
         name: task.name.to_string(),
-        about: task.description.clone(),
+        text: task.description.clone(),
         tags: task.tags.iter().cloned().collect(),
         facts: facts(task),
     };

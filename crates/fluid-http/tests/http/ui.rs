@@ -104,3 +104,16 @@ async fn nothing_is_sent_when_nothing_changed() {
     let print = html.split('"').nth(3).unwrap();
     assert_eq!(part(print).await, (204, String::new()));
 }
+
+#[tokio::test]
+async fn a_page_that_is_not_there_is_said_on_a_page_wherever_the_routes_are_mounted() {
+    let served = served().await;
+    for path in [
+        "/ui/nothing",
+        "/fluid/ui/nothing",
+        "/fluid/ui/runs/nothing/more",
+    ] {
+        let html = page(served.url(path)).await;
+        assert!(html.contains("<h1>No such page</h1>"), "{path}: {html}");
+    }
+}

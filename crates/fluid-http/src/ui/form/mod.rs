@@ -76,7 +76,7 @@ impl Form {
     }
 
     /// The same with one field, for JSON.
-    pub(super) fn as_json(mut self) -> Self {
+    pub(super) fn into_json(mut self) -> Self {
         let value: Map<String, Value> = self
             .fields
             .iter()
@@ -96,12 +96,13 @@ impl Form {
                 field.fill(submitted);
             }
         }
-        form.priority = submitted.one("priority").unwrap_or_default().to_owned();
-        form.delay = submitted.one("delay").unwrap_or_default().to_owned();
+        let text = |name| submitted.one(name).map(str::to_owned).unwrap_or_default();
+        form.priority = text("priority");
+        form.delay = text("delay");
         form
     }
 
-    pub(super) fn is_priority(&self, one: &Priority, usual: &Priority) -> bool {
+    pub(super) fn is_priority(&self, one: Priority, usual: Priority) -> bool {
         if self.priority.is_empty() {
             one == usual
         } else {
