@@ -19,7 +19,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// The name of a task.
 pub(crate) fn task(number: usize) -> Result<TaskName, Failure> {
-    Ok(TaskName::parse(&format!("task-{}", number % TASKS))?)
+    Ok(TaskName::parse(format!("task-{}", number % TASKS))?)
 }
 
 /// Fills in so many runs, evenly over the last day: one in fifty failed, the last thousandth waits.
@@ -42,7 +42,7 @@ fn run(number: usize, runs: usize, at: Timestamp) -> Result<TaskRun, Failure> {
     let seconds = u64::try_from(at.as_second())?;
     let nanos = u32::try_from(at.subsec_nanosecond())?;
     let id = Uuid::new_v7(uuid::Timestamp::from_unix(NoContext, seconds, nanos));
-    let queue = QueueName::parse(&format!("queue-{}", number % 4))?;
+    let queue = QueueName::parse(format!("queue-{}", number % 4))?;
     let mut run = TaskRun::new(
         RunId::from_bytes(id.into_bytes()),
         task(number)?,
@@ -51,7 +51,7 @@ fn run(number: usize, runs: usize, at: Timestamp) -> Result<TaskRun, Failure> {
         at,
     );
     if number < runs - runs / 1000 {
-        run.state = if number % 50 == 0 {
+        run.state = if number.is_multiple_of(50) {
             RunState::Failure
         } else {
             RunState::Success

@@ -9,7 +9,20 @@ use serde_json::Value;
 use super::place::{FULL, Guarded, READ};
 
 /// The changing routes that the description of the API does not have: those of the dashboard and of aio-fluid.
-const OTHERS: &[&str] = &["POST /logout"];
+const OTHERS: &[&str] = &[
+    "POST /logout",
+    "POST /ui/tasks/hello",
+    "POST /ui/tasks/hello/switch",
+    "POST /ui/queues/default/switch",
+    "POST /ui/runs/cancel",
+    "POST /ui/runs/retry",
+    "POST /ui/runs/01890a5d-ac96-774b-bcce-b302099a8057/cancel",
+    "POST /ui/runs/01890a5d-ac96-774b-bcce-b302099a8057/retry",
+    "POST /tasks/hello",
+    "PATCH /tasks/hello",
+    "DELETE /tasks-queue",
+    "DELETE /tasks-queue/high",
+];
 
 /// Every changing route, as a method and a path.
 async fn changing(guarded: &Guarded) -> Vec<String> {
