@@ -12,7 +12,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 
 /// Of what a browser could lend a page we need nothing.
 const PERMISSIONS: &str = "camera=(), display-capture=(), fullscreen=(), geolocation=(), microphone=(), payment=(), \
-                           publickey-credentials-get=(), screen-wake-lock=(), usb=(), web-share=()";
+                           publickey-credentials-get=(), screen-wake-lock=(), usb=()";
 
 const HEADERS: [(HeaderName, &str); 6] = [
     (CONTENT_SECURITY_POLICY, POLICY),
