@@ -59,7 +59,7 @@ fn scraped(text: &str) -> Listed {
                 .unwrap_or(name);
             let labels = line
                 .split_once('{')
-                .and_then(|(_, rest)| rest.split_once('}'));
+                .and_then(|(_, rest)| rest.rsplit_once('}'));
             let labels = labels.map_or("", |(labels, _)| labels).split(',');
             let names = labels.filter_map(|pair| pair.split_once('='));
             let names = names
