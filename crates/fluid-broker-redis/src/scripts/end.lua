@@ -148,8 +148,12 @@ for _, g in pairs(groups) do
   end
 end
 
+-- The latest so many attempts after which a run went on are remembered by token and state, so that each that asks again
+-- hears the same, however many others came and went meanwhile.
+local REMEMBERED, MEMORY = 32, 20
+
 local function go_on(a, token, state)
-  a.tail.f = token .. state
+  a.tail.f = sub(token .. state .. (a.tail.f or ''), 1, REMEMBERED * MEMORY)
   queue(a)
   tell_claimable(a)
 end
@@ -186,10 +190,15 @@ end
 -- What an earlier call with this token wrote, if it did.
 local repeated = {}
 local function written_before(id, token, text)
-  if repeated[id] then return nil end
-  repeated[id] = true
+  if repeated[id .. token] then return nil end
+  repeated[id .. token] = true
   local a = parse(id, text)
-  if a.tail.f and sub(a.tail.f, 1, 19) == token then return sub(a.tail.f, 20), lane(a.lane).task end
+  local went_on = a.tail.f or ''
+  for i = 1, #went_on, MEMORY do
+    if sub(went_on, i, i + MEMORY - 2) == token then
+      return sub(went_on, i + MEMORY - 1, i + MEMORY - 1), lane(a.lane).task
+    end
+  end
   if a.token == token and is_ended(a.state) then return a.state, lane(a.lane).task end
 end
 

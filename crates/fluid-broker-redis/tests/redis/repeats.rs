@@ -215,6 +215,38 @@ async fn an_end_that_nobody_answered_is_told_as_written_when_it_is_asked_for_aga
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_end_that_nobody_answered_is_told_as_written_however_many_attempts_came_after_it() {
+    let behind = Behind::new().await;
+    let error = RunError::new(fluid_core::ErrorKind::Error, "no");
+    let retry = Finish::Retry {
+        after: Duration::ZERO,
+        error,
+    };
+    behind.broker.enqueue(new_runs("a", 1)).await.unwrap();
+    let claimed = behind.broker.claim(wish_for("a", 1)).await.unwrap().runs;
+    let first = vec![(lease(&claimed[0]), retry.clone())];
+    behind.proxy.cut(Cut::EveryAnswer);
+    let error = behind.broker.finish(first.clone()).await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    for _ in 0..3 {
+        let claimed = behind.beside.claim(wish_for("a", 1)).await.unwrap().runs;
+        let later = vec![(lease(&claimed[0]), retry.clone())];
+        let finished = behind.beside.finish(later).await.unwrap();
+        assert_eq!(finished, [Finished::Written(RunState::Queued)]);
+    }
+    behind.proxy.cut(Cut::Nothing);
+    let finished = behind.broker.finish(first.clone()).await.unwrap();
+    assert_eq!(finished, [Finished::Written(RunState::Queued)]);
+    assert_eq!(
+        behind.broker.finish(first).await.unwrap(),
+        [Finished::Lost],
+        "who was answered and asks for himself hears so"
+    );
+    let attempts = behind.beside.attempts(claimed[0].0.id).await.unwrap();
+    assert_eq!(attempts.len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_lease_that_was_lost_meanwhile_is_not_told_as_written() {
     let behind = Behind::new().await;
     let mut request = wish_for("a", 20);
