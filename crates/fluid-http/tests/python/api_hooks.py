@@ -27,3 +27,6 @@ def before_call(context, case, kwargs) -> None:
     key = case.headers.get("Idempotency-Key") if case.headers else None
     if key and re.fullmatch(r"[!-~]{1,200}", str(key)):
         case.headers["Idempotency-Key"] = f"{key}-{uuid.uuid4()}"
+    elif key and re.fullmatch(r"[!-~]{1,100}", str(key).strip()):
+        # White space around a value is none of it (RFC 9110, section 5.5); within, it stays as wrong as it was meant.
+        case.headers["Idempotency-Key"] = f"{key.strip()} {key.strip()}"
