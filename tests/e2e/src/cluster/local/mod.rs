@@ -78,19 +78,26 @@ impl Local {
         };
         for service in Service::ALL {
             cluster.services.start(service)?;
+            // The kubelet ends if containerd does not listen yet.
+            if service == Service::Containerd {
+                cluster.containerd_listens().await?;
+            }
         }
         cluster.ready().await?;
         fs::write(cluster.layout.folder.join("version"), &cluster.version)?;
         Ok(cluster)
     }
 
-    /// Waits until a pod could be created and would be started.
-    async fn ready(&self) -> anyhow::Result<()> {
+    async fn containerd_listens(&self) -> anyhow::Result<()> {
         let socket = self.layout.containerd_socket();
         self.until("containerd to listen", async || {
             Ok(socket.exists().then_some(()))
         })
-        .await?;
+        .await
+    }
+
+    /// Waits until a pod could be created and would be started.
+    async fn ready(&self) -> anyhow::Result<()> {
         let pause = Image {
             name: PAUSE.to_owned(),
             entrypoint: vec![
