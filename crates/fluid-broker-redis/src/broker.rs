@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use fluid_core::{
     Attempt, Broker, BrokerResult, Cancelled, ClaimRequest, Claimed, ConsumerId, ConsumerInfo,
     Enqueued, Event, ExportedRun, Finish, Finished, LeaseRef, LeaseStatus, LeaseToken, LogBatch,
-    LogCap, NewRun, Page, QueueName, Report, RunFilter, RunId, Settings, Stats, StoredLine,
-    TaskName, TaskRun, Tick, Ticked,
+    LogCap, NewRun, Page, QueueName, Report, RunFilter, RunId, RunState, Settings, Stats,
+    StoredLine, TaskName, TaskRun, Tick, Ticked,
 };
 use futures_util::FutureExt;
 use jiff::Timestamp;
@@ -199,6 +199,14 @@ impl Broker for RedisBroker {
         ticks: BTreeMap<TaskName, Timestamp>,
     ) -> BrokerResult<usize> {
         self.take_over(&runs, &ticks).await
+    }
+
+    async fn ended(
+        &self,
+        _: Timestamp,
+        _: Timestamp,
+    ) -> BrokerResult<Option<BTreeMap<RunState, u64>>> {
+        Ok(None)
     }
 
     async fn stats(&self) -> BrokerResult<Stats> {

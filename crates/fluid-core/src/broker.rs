@@ -760,14 +760,12 @@ pub trait Broker: Send + Sync + Debug + 'static {
     async fn stats(&self) -> BrokerResult<Stats>;
 
     /// How many runs ended from an instant on and before another, by the state they ended in; those that were purged
-    /// don't count. `None` from a broker that would have to look at each of them, as here.
+    /// don't count. `None` from a broker that would have to look at each of them.
     async fn ended(
         &self,
-        _from: Timestamp,
-        _before: Timestamp,
-    ) -> BrokerResult<Option<BTreeMap<RunState, u64>>> {
-        Ok(None)
-    }
+        from: Timestamp,
+        before: Timestamp,
+    ) -> BrokerResult<Option<BTreeMap<RunState, u64>>>;
 
     /// Appends to runs' logs, up to the broker's [`LogCap`]. What belongs to no known run is passed over. A log
     /// is not fenced: an attempt that lost its lease may still tell what it did.

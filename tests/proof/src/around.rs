@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use fluid_core::{
     Attempt, Broker, BrokerResult, Cancelled, ClaimRequest, Claimed, ConsumerId, ConsumerInfo,
     Enqueued, Event, ExportedRun, Finish, Finished, LeaseRef, LeaseStatus, LogBatch, NewRun, Page,
-    QueueName, Report, RunFilter, RunId, Settings, Stats, StoredLine, TaskName, TaskRun, Tick,
-    Ticked,
+    QueueName, Report, RunFilter, RunId, RunState, Settings, Stats, StoredLine, TaskName, TaskRun,
+    Tick, Ticked,
 };
 use jiff::Timestamp;
 use tokio::sync::broadcast;
@@ -208,6 +208,15 @@ impl<A: Around> Broker for Wrapped<A> {
     ) -> BrokerResult<usize> {
         let work = self.broker.import(runs, ticks);
         self.around.call("import", work).await
+    }
+
+    async fn ended(
+        &self,
+        from: Timestamp,
+        before: Timestamp,
+    ) -> BrokerResult<Option<BTreeMap<RunState, u64>>> {
+        let work = self.broker.ended(from, before);
+        self.around.call("ended", work).await
     }
 
     async fn stats(&self) -> BrokerResult<Stats> {

@@ -55,6 +55,15 @@ async fn a_first_visit_costs_at_most_60_kb_and_the_files_are_kept_for_good() {
 }
 
 #[tokio::test]
+async fn what_ended_in_the_last_hour_is_told_where_the_broker_counts_it() {
+    let served = served().await;
+    let run = served.manager.queue_named("hello", &json!({})).await;
+    served.manager.cancel(run.unwrap().run()).await.unwrap();
+    let html = page(served.url("/ui/")).await;
+    assert!(html.contains("1 run ended, 0 of them failed"), "{html}");
+}
+
+#[tokio::test]
 async fn what_people_wrote_is_shown_as_text() {
     const EVIL: &str = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>";
     let evil = Task::function("evil", async |_: TaskContext<serde_json::Value>| {

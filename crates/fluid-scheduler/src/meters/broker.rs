@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use fluid_core::{
     Attempt, Broker, BrokerResult, Cancelled, ClaimRequest, Claimed, ConsumerId, ConsumerInfo,
     Enqueued, Event, ExportedRun, Finish, Finished, LeaseRef, LeaseStatus, LogBatch, NewRun, Page,
-    QueueName, Report, RunFilter, RunId, Settings, Stats, StoredLine, TaskName, TaskRun, Tick,
-    Ticked, Trigger,
+    QueueName, Report, RunFilter, RunId, RunState, Settings, Stats, StoredLine, TaskName, TaskRun,
+    Tick, Ticked, Trigger,
 };
 use jiff::Timestamp;
 use metrics::{Histogram, counter, histogram};
@@ -92,6 +92,7 @@ calls!(
     cancel,
     claim,
     consumers,
+    ended,
     enqueue,
     export,
     extend,
@@ -250,6 +251,15 @@ impl Broker for MeasuredBroker {
     ) -> BrokerResult<usize> {
         let work = self.broker.import(runs, ticks);
         self.calls.import.time(work).await
+    }
+
+    async fn ended(
+        &self,
+        from: Timestamp,
+        before: Timestamp,
+    ) -> BrokerResult<Option<BTreeMap<RunState, u64>>> {
+        let work = self.broker.ended(from, before);
+        self.calls.ended.time(work).await
     }
 
     async fn stats(&self) -> BrokerResult<Stats> {
