@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use fluid_scheduler::TaskManager;
 
-use crate::access::Access;
 use crate::options::HttpOptions;
 use crate::ui;
 
@@ -28,12 +27,6 @@ impl Site {
             options,
             shared: ui::Shared::default(),
         }))
-    }
-
-    /// Whether everybody who reaches it may do everything, so that pages warn of it.
-    #[allow(dead_code, reason = "the pages ask next")]
-    pub(crate) fn lets_everybody_in(&self) -> bool {
-        matches!(self.options.access, Access::Open)
     }
 }
 

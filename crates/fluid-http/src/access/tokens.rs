@@ -1,6 +1,7 @@
 //! Tokens, as a file lists them.
 
 use std::fmt;
+use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -105,7 +106,8 @@ impl Tokens {
         if state.looked.elapsed() >= LOOK {
             state.looked = Instant::now();
             // A small file, at most once a second: not worth a thread.
-            let stamp = Stamp::of(&self.0.path);
+            let metadata = std::fs::metadata(&self.0.path);
+            let stamp = metadata.ok().as_ref().map(Stamp::of);
             if stamp != state.stamp {
                 state.stamp = stamp;
                 match read(&self.0.path) {
@@ -153,13 +155,12 @@ impl fmt::Debug for Tokens {
 }
 
 impl Stamp {
-    fn of(path: &Path) -> Option<Self> {
-        let metadata = std::fs::metadata(path).ok()?;
-        Some(Self {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
             modified: metadata.modified().ok(),
             length: metadata.len(),
             inode: metadata.ino(),
-        })
+        }
     }
 }
 
@@ -175,11 +176,7 @@ fn read(path: &Path) -> Result<(Arc<[Token]>, Stamp), TokensError> {
             "everybody on this machine may read the tokens; chmod o-r, or defaultMode of the Secret, mends it"
         );
     }
-    let stamp = Stamp {
-        modified: metadata.modified().ok(),
-        length: metadata.len(),
-        inode: metadata.ino(),
-    };
+    let stamp = Stamp::of(&metadata);
     let text = std::fs::read_to_string(path).map_err(unreadable)?;
     Ok((parse(&text, path)?, stamp))
 }

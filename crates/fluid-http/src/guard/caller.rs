@@ -6,7 +6,6 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 
 /// Who asks, as the guard found out before any handler.
-#[allow(dead_code, reason = "the pages ask next")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Caller {
     /// The name of their token, or what a trusted proxy calls them; `None` where nobody is asked who they are.

@@ -24,7 +24,6 @@ use self::buckets::Buckets;
 use self::session::Sessions;
 use crate::site::Site;
 
-#[allow(unused_imports, reason = "the pages ask next")]
 pub(crate) use caller::Caller;
 
 /// How many wrong tokens one address may show at once, and how long until it may show one more.
