@@ -74,12 +74,23 @@ pub enum ParamsError {
     /// They break the schema.
     #[error("the parameters don't fit the task: {}", .faults.join("; "))]
     Invalid {
-        /// One sentence for each fault, with the place of the value.
+        /// One sentence for each fault, with the [place](ParamsError::place) of the value.
         faults: Vec<String>,
     },
     /// The schema itself is none.
     #[error("the schema of the parameters is not a JSON Schema: {0}")]
     Schema(String),
+}
+
+impl ParamsError {
+    /// Of a fault of [`Invalid`](Self::Invalid), where it is, a JSON Pointer (RFC 6901) that is empty for the whole, and
+    /// what is wrong there.
+    pub fn place(fault: &str) -> (&str, &str) {
+        let place = fault.split_once(": ");
+        place
+            .filter(|(place, _)| place.starts_with('/'))
+            .unwrap_or(("", fault))
+    }
 }
 
 /// The JSON Schema of a task's parameters, ready to check with.

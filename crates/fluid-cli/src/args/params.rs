@@ -189,10 +189,8 @@ fn faults_of(error: ParamsError, flags: &[Flag], secrets: &[String]) -> Vec<Stri
 /// Names the flag instead of the place in the JSON, where there is one.
 fn in_flags(fault: &str, flags: &[Flag], secrets: &[String]) -> String {
     let flag = |name: &str| flags.iter().find(|flag| flag.name == name);
-    if let Some((place, rest)) = fault
-        .strip_prefix('/')
-        .and_then(|fault| fault.split_once(": "))
-    {
+    let (place, rest) = ParamsError::place(fault);
+    if let Some(place) = place.strip_prefix('/') {
         let name = place.split('/').next().unwrap_or(place);
         return match flag(name) {
             Some(flag) => format!("--{}: {rest}", flag.long),

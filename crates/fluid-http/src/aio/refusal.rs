@@ -102,10 +102,7 @@ impl From<QueueError> for Refusal {
 
 /// `/b/0: it is wrong` is at `["body", "b", "0"]`.
 fn params_fault(text: &str) -> Value {
-    let (place, told) = text
-        .split_once(": ")
-        .filter(|(place, _)| place.starts_with('/'))
-        .unwrap_or(("", text));
+    let (place, told) = ParamsError::place(text);
     let steps = place.split('/').skip(1);
     let place: Vec<&str> = std::iter::once("body").chain(steps).collect();
     fault("value_error", &json!(place), told)

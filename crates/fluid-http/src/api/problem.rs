@@ -167,10 +167,7 @@ impl Problem {
     /// Params that don't fit, each fault with its place below `/params`.
     fn params(error: &QueueError, source: &ParamsError) -> Self {
         let fault = |text: &String| {
-            let (place, detail) = text
-                .split_once(": ")
-                .filter(|(place, _)| place.starts_with('/'))
-                .unwrap_or(("", text));
+            let (place, detail) = ParamsError::place(text);
             Fault {
                 pointer: format!("/params{place}"),
                 detail: detail.to_owned(),

@@ -6,7 +6,7 @@ mod schema;
 use std::collections::HashMap;
 
 use axum::extract::{FromRequest, Request};
-use fluid_core::{Priority, Task};
+use fluid_core::{ParamsError, Priority, Task};
 use serde_json::{Map, Value};
 
 use crate::api::Problem;
@@ -139,10 +139,7 @@ impl Form {
     /// Writes each fault beside the field that it names, or above all.
     pub(super) fn blame(&mut self, faults: &[String]) {
         for fault in faults {
-            let (place, message) = fault
-                .split_once(": ")
-                .filter(|(place, _)| place.starts_with('/'))
-                .unwrap_or(("", fault));
+            let (place, message) = ParamsError::place(fault);
             let taken = self.json.is_none()
                 && self
                     .fields
