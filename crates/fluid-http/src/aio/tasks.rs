@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_TYPE;
 use axum_extra::extract::Query;
-use fluid_core::{JsonText, QueueRequest, RunFilter, RunState, Task, TaskName};
+use fluid_core::{JsonText, QueueRequest, RunFilter, Task, TaskName};
 use serde_json::{Value, json};
 
 use super::query::truth;
@@ -21,9 +21,10 @@ pub(super) async fn list(
     let tags = pairs.iter().filter(|(name, _)| name == "tags");
     let tags: Vec<&String> = tags.map(|(_, tag)| tag).collect();
     let wanted = |task: &Task| tags.is_empty() || tags.iter().any(|tag| task.tags.contains(*tag));
+    let disabled = site.manager.broker().settings().await?.disabled_tasks;
     let mut found = Vec::new();
     for task in site.manager.tasks().filter(|task| wanted(task)) {
-        found.push(info(&site, task).await?);
+        found.push(info(&site, task, &disabled).await?);
     }
     Ok(Json(found))
 }
@@ -33,7 +34,7 @@ pub(super) async fn get(
     Path(task): Path<String>,
 ) -> Result<Json<TaskInfo>, Refusal> {
     let task = declared(&site, &task).ok_or_else(Refusal::no_task)?;
-    Ok(Json(info(&site, task).await?))
+    one(&site, task).await
 }
 
 pub(super) async fn switch(
@@ -64,7 +65,7 @@ pub(super) async fn switch(
     let task = declared(&site, &task).ok_or_else(Refusal::no_task)?;
     let broker = site.manager.broker();
     broker.set_task_enabled(task.name.clone(), enabled).await?;
-    Ok(Json(info(&site, task).await?))
+    one(&site, task).await
 }
 
 pub(super) async fn enqueue(
@@ -123,21 +124,21 @@ fn declared<'a>(site: &'a Site, name: &str) -> Option<&'a Task> {
     site.manager.task(&name).map(AsRef::as_ref)
 }
 
-async fn info(site: &Site, task: &Task) -> Result<TaskInfo, Refusal> {
-    let broker = site.manager.broker();
-    let finished = RunFilter {
+/// A task and its last run.
+async fn one(site: &Site, task: &Task) -> Result<Json<TaskInfo>, Refusal> {
+    let disabled = site.manager.broker().settings().await?.disabled_tasks;
+    info(site, task, &disabled).await.map(Json)
+}
+
+async fn info(site: &Site, task: &Task, disabled: &[TaskName]) -> Result<TaskInfo, Refusal> {
+    let of_task = RunFilter {
         tasks: vec![task.name.clone()],
-        states: RunState::ALL
-            .into_iter()
-            .filter(|state| state.is_terminal())
-            .collect(),
         ..RunFilter::default()
     };
-    let last = broker.list(finished, None, 1).await?.runs;
-    let disabled = broker.settings().await?.disabled_tasks;
-    Ok(TaskInfo::of(
-        task,
-        !disabled.contains(&task.name),
-        last.first(),
-    ))
+    let last = match of_task.finished() {
+        Some(finished) => site.manager.broker().list(finished, None, 1).await?.runs,
+        None => Vec::new(),
+    };
+    let enabled = !disabled.contains(&task.name);
+    Ok(TaskInfo::of(task, enabled, last.first()))
 }
