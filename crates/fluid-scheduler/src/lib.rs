@@ -30,5 +30,5 @@ pub use executors::Executors;
 pub use manager::{ManagerError, QueueError, TaskManager, TaskManagerBuilder, WaitError};
 pub use memory::MemoryBroker;
 pub use meters::{MeasuredBroker, describe as describe_metrics};
-pub use scheduler::TaskScheduler;
+pub use scheduler::{TaskScheduler, missed_ticks};
 pub use vitals::{Part, Vital};

@@ -229,6 +229,14 @@ async fn wait_after(backoff: &mut Backoff, error: BrokerError) -> BrokerResult<(
     Ok(())
 }
 
+/// How many ticks after `last` nobody fired, though more than a minute passed; counted up to
+/// [`MissedTicks::MAX_ALL`].
+pub fn missed_ticks(schedule: &Schedule, last: Timestamp, now: Timestamp) -> usize {
+    let ticks = std::iter::successors(schedule.next_after(last), |tick| schedule.next_after(*tick));
+    let late = |tick: &Timestamp| now.duration_since(*tick) > LATE;
+    ticks.take(MissedTicks::MAX_ALL).take_while(late).count()
+}
+
 /// What one schedule asks for.
 struct Dues {
     /// The ticks to fire.

@@ -21,8 +21,10 @@ use utoipa_axum::routes;
 use crate::site::Site;
 use runs::{change, enqueue, list, logs, many, one};
 
+pub(crate) use change::once_more;
+pub(crate) use one::found;
 pub(crate) use problem::Problem;
-pub(crate) use schedules::missed;
+pub(crate) use queues::QueueView;
 
 pub(crate) fn routes() -> Router<Site> {
     let (routes, described) = OpenApiRouter::with_openapi(openapi::about())

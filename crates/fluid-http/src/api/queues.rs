@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use axum::Json;
 use axum::extract::State;
-use fluid_core::{QueueName, RunState, Settings, Stats};
+use fluid_core::{ConsumerInfo, QueueName, RunState, Settings, Stats};
+use fluid_scheduler::TaskManager;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -14,19 +15,19 @@ use crate::site::Site;
 
 /// A lane that consumers subscribe to.
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct QueueView {
+pub(crate) struct QueueView {
     /// Its name.
-    name: QueueName,
+    pub(crate) name: QueueName,
     /// Whether its runs wait although there are consumers.
-    paused: bool,
+    pub(crate) paused: bool,
     /// How many consumers claim from it.
-    consumers: usize,
+    pub(crate) consumers: usize,
     /// How many runs are not due yet.
-    scheduled: u64,
+    pub(crate) scheduled: u64,
     /// How many runs wait for a consumer.
-    queued: u64,
+    pub(crate) queued: u64,
     /// How many run.
-    running: u64,
+    pub(crate) running: u64,
 }
 
 /// All queues that a task, a run, a consumer or a setting names.
@@ -75,30 +76,39 @@ pub(super) async fn patch(
 
 async fn all(site: &Site) -> Result<Vec<QueueView>, Problem> {
     let broker = site.manager.broker();
-    let Stats { queues, .. } = broker.stats().await?;
-    let Settings { paused_queues, .. } = broker.settings().await?;
+    let stats = broker.stats().await?;
+    let settings = broker.settings().await?;
     let consumers = broker.consumers().await?;
-    let declared = site.manager.tasks().map(|task| task.queue.clone());
-    let subscribed = consumers.iter().flat_map(|consumer| &consumer.queues);
-    let names: BTreeSet<QueueName> = declared
-        .chain(queues.keys().cloned())
-        .chain(paused_queues.iter().cloned())
-        .chain(subscribed.cloned())
-        .collect();
-    let view = |name: QueueName| {
-        let counts = queues.get(&name);
-        let count = |state| counts.and_then(|counts| counts.get(&state).copied());
-        let subscribed = consumers
-            .iter()
-            .filter(|consumer| consumer.queues.contains(&name));
-        QueueView {
-            paused: paused_queues.contains(&name),
-            consumers: subscribed.count(),
-            scheduled: count(RunState::Scheduled).unwrap_or_default(),
-            queued: count(RunState::Queued).unwrap_or_default(),
-            running: count(RunState::Running).unwrap_or_default(),
-            name,
-        }
-    };
-    Ok(names.into_iter().map(view).collect())
+    Ok(QueueView::all(&site.manager, &stats, &settings, &consumers))
+}
+
+impl QueueView {
+    /// Every queue that anybody knows of, by name.
+    pub(crate) fn all(
+        manager: &TaskManager,
+        stats: &Stats,
+        settings: &Settings,
+        consumers: &[ConsumerInfo],
+    ) -> Vec<Self> {
+        let declared = manager.tasks().map(|task| &task.queue);
+        let names: BTreeSet<&QueueName> = declared
+            .chain(stats.queues.keys())
+            .chain(&settings.paused_queues)
+            .chain(consumers.iter().flat_map(|consumer| &consumer.queues))
+            .collect();
+        let view = |name: &QueueName| {
+            let counts = stats.queues.get(name);
+            let count = |state| counts.and_then(|counts| counts.get(&state)).copied();
+            let takes = |consumer: &&ConsumerInfo| consumer.queues.contains(name);
+            Self {
+                name: name.clone(),
+                paused: settings.paused_queues.contains(name),
+                consumers: consumers.iter().filter(takes).count(),
+                scheduled: count(RunState::Scheduled).unwrap_or_default(),
+                queued: count(RunState::Queued).unwrap_or_default(),
+                running: count(RunState::Running).unwrap_or_default(),
+            }
+        };
+        names.into_iter().map(view).collect()
+    }
 }

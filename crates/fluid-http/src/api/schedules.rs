@@ -2,16 +2,14 @@
 
 use axum::Json;
 use axum::extract::State;
-use fluid_core::{MissedTicks, Schedule, TaskName};
-use jiff::{SignedDuration, Timestamp};
+use fluid_core::{MissedTicks, TaskName};
+use fluid_scheduler::missed_ticks;
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Problem;
 use crate::site::Site;
-
-/// A tick that nobody fired for so long counts as missed, as the scheduler counts it.
-const LATE: SignedDuration = SignedDuration::from_secs(60);
 
 /// When a task runs by itself.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -56,7 +54,7 @@ pub(super) async fn list(State(site): State<Site>) -> Result<Json<Vec<ScheduleVi
             enabled,
             next: enabled.then(|| schedule.next_after(now)).flatten(),
             last,
-            missed: last.map_or(0, |last| missed(schedule, last, now)),
+            missed: last.map_or(0, |last| missed_ticks(schedule, last, now)),
             when_missed: match task.missed {
                 MissedTicks::Skip => "skip",
                 MissedTicks::Once => "once",
@@ -65,11 +63,4 @@ pub(super) async fn list(State(site): State<Site>) -> Result<Json<Vec<ScheduleVi
         }
     });
     Ok(Json(views.collect()))
-}
-
-/// How many ticks after `last` nobody fired, though more than a minute passed; counted up to 1000.
-pub(crate) fn missed(schedule: &Schedule, last: Timestamp, now: Timestamp) -> usize {
-    let ticks = std::iter::successors(schedule.next_after(last), |tick| schedule.next_after(*tick));
-    let late = |tick: &Timestamp| now.duration_since(*tick) > LATE;
-    ticks.take(MissedTicks::MAX_ALL).take_while(late).count()
 }

@@ -12,9 +12,8 @@ use serde::Deserialize;
 
 use super::Answer;
 use super::page::{Asked, Page, Place, render};
-use super::run::find;
 use super::words::{counted, short};
-use crate::api::Problem;
+use crate::api::{Problem, found};
 
 /// How many lines are shown at once.
 const SHOWN: usize = 1000;
@@ -107,7 +106,7 @@ pub(super) async fn show(
     Path(id): Path<RunId>,
     Query(wanted): Query<Wanted>,
 ) -> Answer {
-    find(&asked, id).await?;
+    found(&asked.site, id).await?;
     let lines = read(&asked, id, &wanted).await?;
     let log = Log {
         id: id.to_string(),
@@ -172,7 +171,7 @@ async fn search(broker: &dyn Broker, run: RunId, text: &str, after: u64) -> Brok
 
 /// The whole log as text, read while it is sent.
 pub(super) async fn download(asked: Asked, Path(id): Path<RunId>) -> Result<Response, Problem> {
-    find(&asked, id).await?;
+    found(&asked.site, id).await?;
     let broker = asked.site.manager.broker().clone();
     let pages = stream::try_unfold(0, move |after| {
         let broker = broker.clone();

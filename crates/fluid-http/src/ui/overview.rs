@@ -2,11 +2,10 @@
 
 mod attention;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use askama::Template;
-use fluid_core::{ConsumerInfo, QueueName, RunFilter, RunState, Settings, Stats};
+use fluid_core::{RunFilter, RunState, Stats};
 use jiff::Timestamp;
 
 use super::Answer;
@@ -16,23 +15,12 @@ use super::mark::Mark;
 use super::page::{Asked, Page, Place};
 use super::row::Row;
 use super::words::count;
-use crate::api::Problem;
+use crate::api::{Problem, QueueView};
 
 use attention::Attention;
 
 /// How many runs are shown of those that run or failed.
 const SHOWN: usize = 8;
-
-/// A lane, and what waits in it.
-#[derive(Debug)]
-struct Queue {
-    name: String,
-    paused: bool,
-    scheduled: String,
-    queued: String,
-    running: String,
-    consumers: usize,
-}
 
 #[derive(Template)]
 #[template(path = "overview.html")]
@@ -41,7 +29,7 @@ struct Overview {
     may_change: bool,
     attention: Vec<Attention>,
     states: Vec<(Mark, String)>,
-    queues: Vec<Queue>,
+    queues: Vec<QueueView>,
     chart: Option<Chart>,
     consumers: Vec<Consumer>,
     running: Vec<Row>,
@@ -77,7 +65,7 @@ async fn overview(asked: &Asked) -> Result<Overview, Problem> {
         may_change: asked.caller.may_change,
         attention: attention::all(&stats, &settings, &consumers, chart.as_ref(), now),
         states: states.into(),
-        queues: queues(asked, &stats, &settings, &consumers),
+        queues: QueueView::all(manager, &stats, &settings, &consumers),
         chart,
         consumers: consumers
             .iter()
@@ -86,36 +74,6 @@ async fn overview(asked: &Asked) -> Result<Overview, Problem> {
         running: Row::all(&running.runs, now),
         failed: Row::all(&failed.runs, now),
     })
-}
-
-/// Every queue that anybody knows of.
-fn queues(
-    asked: &Asked,
-    stats: &Stats,
-    settings: &Settings,
-    consumers: &[ConsumerInfo],
-) -> Vec<Queue> {
-    let declared = asked.site.manager.tasks().map(|task| &task.queue);
-    let names: BTreeSet<&QueueName> = declared
-        .chain(stats.queues.keys())
-        .chain(&settings.paused_queues)
-        .chain(consumers.iter().flat_map(|consumer| &consumer.queues))
-        .collect();
-    let none = BTreeMap::new();
-    let queue = |name: &QueueName| {
-        let states = stats.queues.get(name).unwrap_or(&none);
-        let number = |state| count(states.get(&state).copied().unwrap_or(0));
-        let takes = |consumer: &&ConsumerInfo| consumer.queues.contains(name);
-        Queue {
-            name: name.to_string(),
-            paused: settings.paused_queues.contains(name),
-            scheduled: number(RunState::Scheduled),
-            queued: number(RunState::Queued),
-            running: number(RunState::Running),
-            consumers: consumers.iter().filter(takes).count(),
-        }
-    };
-    names.into_iter().map(queue).collect()
 }
 
 /// How long something may wait before it is told.

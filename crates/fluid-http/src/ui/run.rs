@@ -4,7 +4,6 @@ mod timeline;
 
 use askama::Template;
 use axum::extract::Path;
-use axum::http::StatusCode;
 use fluid_core::{RunFilter, RunId, RunState, TaskRun};
 use jiff::Timestamp;
 
@@ -14,7 +13,7 @@ use super::mark::Mark;
 use super::page::{Asked, Page, Place};
 use super::row::Row;
 use super::words::{When, between, short, span};
-use crate::api::Problem;
+use crate::api::{Problem, found, once_more};
 
 use timeline::Span;
 
@@ -63,11 +62,6 @@ struct Log {
     going_on: bool,
 }
 
-pub(super) async fn find(asked: &Asked, run: RunId) -> Result<TaskRun, Problem> {
-    let found = asked.site.manager.broker().get(run).await?;
-    found.ok_or_else(|| Problem::no_run(run))
-}
-
 pub(super) async fn show(asked: Asked, Path(id): Path<RunId>) -> Answer {
     let live = asked.live(details(&asked, id)).await?;
     let title = format!("Run {}", short(id));
@@ -76,7 +70,7 @@ pub(super) async fn show(asked: Asked, Path(id): Path<RunId>) -> Answer {
         return asked.answer(&page);
     }
     let broker = asked.site.manager.broker();
-    let run = find(&asked, id).await?;
+    let run = found(&asked.site, id).await?;
     let log = Log {
         id: id.to_string(),
         lines: Tail::of(broker.as_ref(), id).await?,
@@ -88,7 +82,7 @@ pub(super) async fn show(asked: Asked, Path(id): Path<RunId>) -> Answer {
 async fn details(asked: &Asked, id: RunId) -> Result<Details, Problem> {
     let manager = &asked.site.manager;
     let broker = manager.broker();
-    let run = find(asked, id).await?;
+    let run = found(&asked.site, id).await?;
     let now = broker.now().await?;
     let why = manager.why_waiting(&run).await?;
     let attempts = broker.attempts(id).await?;
@@ -203,7 +197,7 @@ fn pretty(value: &serde_json::Value) -> String {
 
 pub(super) async fn cancel(asked: Asked, Path(run): Path<RunId>) -> Answer {
     asked.may_change()?;
-    find(&asked, run).await?;
+    found(&asked.site, run).await?;
     asked.site.manager.cancel(run).await?;
     asked.changed(&format!("../{run}")).await
 }
@@ -211,22 +205,6 @@ pub(super) async fn cancel(asked: Asked, Path(run): Path<RunId>) -> Answer {
 /// Goes on with the new run.
 pub(super) async fn retry(asked: Asked, Path(id): Path<RunId>) -> Answer {
     asked.may_change()?;
-    let run = find(&asked, id).await?;
-    let filter = RunFilter {
-        ids: vec![id],
-        ..RunFilter::default()
-    };
-    let new = asked.site.manager.retry_matching(&filter, 1).await?;
-    match new.first() {
-        Some(new) => asked.changed(&format!("../{new}")).await,
-        None => Err(Problem::new(
-            StatusCode::CONFLICT,
-            "urn:fluid:problem:not-finished",
-            "The run is not finished",
-            format!(
-                "run {id} is {}: only a finished run can be done once more",
-                run.state
-            ),
-        )),
-    }
+    let new = once_more(&asked.site, id).await?;
+    asked.changed(&format!("../{new}")).await
 }

@@ -2,11 +2,12 @@
 
 use askama::Template;
 use fluid_core::MissedTicks;
+use fluid_scheduler::missed_ticks;
 
 use super::Answer;
 use super::page::{Asked, Page, Place};
 use super::words::{When, count};
-use crate::api::{Problem, missed};
+use crate::api::Problem;
 
 /// A task with a schedule.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ pub(super) async fn show(asked: Asked) -> Answer {
                 enabled,
                 next: next.map(|at| When::new(at, now)),
                 last: last.map(|at| When::new(at, now)),
-                missed: last.map_or(0, |last| missed(schedule, last, now)),
+                missed: last.map_or(0, |last| missed_ticks(schedule, last, now)),
                 rule: rule(task.missed),
             })
         });

@@ -77,15 +77,20 @@ pub(in crate::api) async fn retry(
     State(site): State<Site>,
     InPath(run): InPath<RunId>,
 ) -> Result<Response, Problem> {
+    let new = once_more(&site, run).await?;
+    let location = format!("../{new}");
+    let new = Json(found(&site, new).await?);
+    Ok((StatusCode::CREATED, [(LOCATION, location)], new).into_response())
+}
+
+/// The new run that does this finished one once more.
+pub(crate) async fn once_more(site: &Site, run: RunId) -> Result<RunId, Problem> {
     let this = RunFilter {
         ids: vec![run],
         ..RunFilter::default()
     };
-    let made = site.manager.retry_matching(&this, 1).await?;
-    let Some(new) = made.first() else {
-        return Err(Problem::not_finished(&found(&site, run).await?));
-    };
-    let location = format!("../{new}");
-    let new = Json(found(&site, *new).await?);
-    Ok((StatusCode::CREATED, [(LOCATION, location)], new).into_response())
+    match site.manager.retry_matching(&this, 1).await?.first() {
+        Some(new) => Ok(*new),
+        None => Err(Problem::not_finished(&found(site, run).await?)),
+    }
 }

@@ -45,7 +45,7 @@ pub(in crate::api) async fn get(
 }
 
 /// The run as it is.
-pub(super) async fn found(site: &Site, run: RunId) -> Result<TaskRun, Problem> {
+pub(crate) async fn found(site: &Site, run: RunId) -> Result<TaskRun, Problem> {
     let found = site.manager.broker().get(run).await?;
     found.ok_or_else(|| Problem::no_run(run))
 }
