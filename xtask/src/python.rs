@@ -1,6 +1,5 @@
 //! The Python that some tests hold fluid against, with what it needs, kept outside the checkout.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
@@ -16,9 +15,7 @@ const REQUIREMENTS: &str = "crates/fluid-http/tests/python/requirements.txt";
 pub(crate) fn prepared() -> anyhow::Result<PathBuf> {
     let requirements = root().join(REQUIREMENTS);
     let listed = std::fs::read(&requirements).with_context(|| format!("read {REQUIREMENTS}"))?;
-    let mut hasher = DefaultHasher::new();
-    listed.hash(&mut hasher);
-    let folder = tools::cache()?.join(format!("python-{:016x}", hasher.finish()));
+    let folder = tools::cached("python", &listed)?;
     let python = folder.join("bin/python");
     // Written last: a folder without it is one that was given up half-way.
     let ready = folder.join("ready");

@@ -121,9 +121,7 @@ pub(crate) fn cargo_deny() -> anyhow::Result<Command> {
 pub(crate) fn browser() -> anyhow::Result<PathBuf> {
     let scripts = root().join("crates/fluid-http/tests/browser");
     let lock = std::fs::read(scripts.join("package-lock.json"))?;
-    let mut hasher = DefaultHasher::new();
-    lock.hash(&mut hasher);
-    let folder = cache()?.join(format!("browser-{:016x}", hasher.finish()));
+    let folder = cached("browser", &lock)?;
     // Written last of all by npm.
     if !folder.join("node_modules/.package-lock.json").is_file() {
         std::fs::create_dir_all(&folder)?;
@@ -135,6 +133,13 @@ pub(crate) fn browser() -> anyhow::Result<PathBuf> {
             .current_dir(&folder))?;
     }
     Ok(folder)
+}
+
+/// A folder outside the checkout for what these bytes list.
+pub(crate) fn cached(what: &str, listed: &[u8]) -> anyhow::Result<PathBuf> {
+    let mut hasher = DefaultHasher::new();
+    listed.hash(&mut hasher);
+    Ok(cache()?.join(format!("{what}-{:016x}", hasher.finish())))
 }
 
 /// Where slow builds are kept between checkouts.
