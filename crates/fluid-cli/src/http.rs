@@ -112,8 +112,8 @@ impl Http {
     }
 
     /// Answers until it is told to stop; returns at once where nothing is served.
+    #[cfg(feature = "http")]
     pub(crate) async fn run(self, stop: CancellationToken) {
-        #[cfg(feature = "http")]
         if let Some(server) = self.server {
             let upkeep = async {
                 if let Some(metrics) = &self.metrics {
@@ -122,9 +122,11 @@ impl Http {
             };
             tokio::join!(server.run(stop.clone()), upkeep);
         }
-        #[cfg(not(feature = "http"))]
-        let _ = (self, stop);
     }
+
+    #[cfg(not(feature = "http"))]
+    #[expect(clippy::unused_async, reason = "as with the feature")]
+    pub(crate) async fn run(self, _: CancellationToken) {}
 }
 
 /// Which address, and who says so.
