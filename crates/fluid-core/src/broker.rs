@@ -651,6 +651,21 @@ pub enum Event {
     Changed,
 }
 
+impl Event {
+    /// The run that it is about, where that is known.
+    pub fn run(&self) -> Option<RunId> {
+        match self {
+            Self::Enqueued { run, .. }
+            | Self::Started { run, .. }
+            | Self::Finished { run, .. }
+            | Self::CancelRequested { run }
+            | Self::Progress { run }
+            | Self::Log { run } => Some(*run),
+            Self::Changed => None,
+        }
+    }
+}
+
 /// Keeps the runs. Every implementation passes the conformance suite of fluid-testing.
 ///
 /// All calls are atomic: what a call reports has happened, wholly, and a call that fails or is dropped before it

@@ -35,24 +35,12 @@ pub(super) struct Changed {
 
 impl Changed {
     fn add(&mut self, event: Result<Event, RecvError>) {
-        match event.map(|event| run_of(&event)) {
+        match event.map(|event| event.run()) {
             Ok(Some(run)) if self.runs.contains(&run) || self.runs.len() < NAMED => {
                 self.runs.insert(run);
             }
             _ => self.more = true,
         }
-    }
-}
-
-fn run_of(event: &Event) -> Option<RunId> {
-    match event {
-        Event::Enqueued { run, .. }
-        | Event::Started { run, .. }
-        | Event::Finished { run, .. }
-        | Event::CancelRequested { run }
-        | Event::Progress { run }
-        | Event::Log { run } => Some(*run),
-        _ => None,
     }
 }
 

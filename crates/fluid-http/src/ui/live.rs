@@ -54,18 +54,14 @@ impl News {
 
     fn add(&mut self, event: &Event) {
         self.any |= !matches!(event, Event::Log { .. });
-        match event {
-            Event::Enqueued { run, .. }
-            | Event::Started { run, .. }
-            | Event::Finished { run, .. }
-            | Event::CancelRequested { run }
-            | Event::Progress { run } => {
-                self.runs.insert(*run);
-            }
-            Event::Log { run } => {
+        match (event, event.run()) {
+            (Event::Log { run }, _) => {
                 self.logs.insert(*run);
             }
-            _ => self.all = true,
+            (_, Some(run)) => {
+                self.runs.insert(run);
+            }
+            (_, None) => self.all = true,
         }
     }
 
