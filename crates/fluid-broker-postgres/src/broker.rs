@@ -3,14 +3,14 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fluid_core::{BrokerError, BrokerResult, Clock, Event, LogCap};
+use fluid_core::doubts::Doubts;
+use fluid_core::{BrokerError, BrokerResult, Clock, Event, LeaseRef, LogCap};
 use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use crate::doubts::Doubts;
 use crate::error::Fault;
 use crate::link::Link;
 use crate::listener::Listener;
@@ -28,7 +28,7 @@ pub struct PostgresBroker {
     connector: Connector,
     clock: Option<Arc<dyn Clock>>,
     pub(crate) log_cap: LogCap,
-    pub(crate) ends: Doubts,
+    pub(crate) ends: Doubts<LeaseRef, ()>,
     events: broadcast::Sender<Event>,
     pub(crate) teller: Arc<Teller>,
     runtime: Handle,

@@ -58,8 +58,9 @@ impl PostgresBroker {
         let ends = self.told(Ends::of(batch))?;
         let news = News::of(reports);
         let now = self.time();
-        let again = self.ends.have_one_of(batch);
-        let asked = self.ends.ask(batch);
+        let leases = || batch.iter().map(|(lease, _)| lease);
+        let again = self.ends.have_one_of(leases());
+        let asked = self.ends.ask(leases().map(|lease| (*lease, ())).collect());
         let mut params: Vec<Param<'_>> = vec![
             (&now, Type::INT8),
             (&again, Type::BOOL),

@@ -55,7 +55,6 @@ mod broker;
 mod calls;
 mod claim;
 mod code;
-mod doubts;
 mod enqueue;
 mod error;
 mod events;

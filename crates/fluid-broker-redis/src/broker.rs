@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use fluid_core::doubts::Doubts;
 use fluid_core::{
     Attempt, Broker, BrokerResult, Cancelled, ClaimRequest, Claimed, ConsumerId, ConsumerInfo,
     Enqueued, Event, ExportedRun, Finish, Finished, LeaseRef, LeaseStatus, LeaseToken, LogBatch,
@@ -21,7 +22,6 @@ use tokio::task::JoinSet;
 use crate::answer;
 use crate::check::SCHEMA;
 use crate::claim::Claims;
-use crate::doubts::Doubts;
 use crate::events::{self, EVENTS};
 use crate::fault::Outcome;
 use crate::link::{Lasts, Link};

@@ -49,7 +49,6 @@ mod check;
 mod claim;
 mod connect;
 mod course;
-mod doubts;
 mod end;
 mod enqueue;
 mod events;

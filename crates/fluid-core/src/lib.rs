@@ -33,6 +33,7 @@ mod broker;
 pub mod child;
 mod clock;
 mod context;
+pub mod doubts;
 pub mod duration;
 mod error;
 mod executor;
